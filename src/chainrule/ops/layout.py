@@ -1,0 +1,152 @@
+"""Shapes: broadcasting, reshaping, reordering axes. None of these moves data on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.op import FUNCTIONS, define, method
+from chainrule.samples import Draw, Sample
+from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.types import ANY, Shape, TensorType, broadcast_shapes, normalize_axis, size_of
+
+
+def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
+    if broadcast_shapes(x.shape, shape) != shape:
+        raise ShapeError(f"{list(x.shape)} does not broadcast to {list(shape)}")
+    return x.with_shape(shape)
+
+
+def _draw_broadcast(draw: Draw) -> Sample:
+    shape = draw.shape()
+    kept = tuple(1 if draw.choice((True, False)) else n for n in shape)
+    return Sample((draw.floats(kept),), {"shape": (*draw.choice(((), (2,), (3, 1))), *shape)})
+
+
+BROADCAST_TO = define(
+    "broadcast_to",
+    takes=(ANY,),
+    infer=_broadcast_type,
+    numpy=lambda x, shape: np.broadcast_to(x, shape),
+    vjp=(lambda ct, out, x, shape: sum_to(ct, x.shape),),
+    samples=_draw_broadcast,
+)
+
+
+@method
+def broadcast_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
+    """Repeat along new leading axes and axes of size one, by NumPy's rule; no data are copied.
+
+    Raises `ShapeError` if the shapes do not fit.
+
+    >>> broadcast_to([1.0, 2.0], (2, 2))
+    tensor([[1., 2.],
+            [1., 2.]], f32[2, 2])
+    """
+    return apply(BROADCAST_TO, as_tensor(x), shape=tuple(int(n) for n in shape))
+
+
+@method
+def sum_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
+    """The transpose of `broadcast_to`: the sum over every axis along which `shape` would be repeated.
+
+    >>> sum_to([[1.0, 2.0], [3.0, 4.0]], (1, 2))
+    tensor([[4., 6.]], f32[1, 2])
+    """
+    x, shape = as_tensor(x), tuple(shape)
+    extra = x.ndim - len(shape)
+    axes = [a for a in range(x.ndim) if a < extra or (shape[a - extra] == 1 and x.shape[a] != 1)]
+    return reshape(FUNCTIONS["sum"](x, axes), shape) if axes else reshape(x, shape)
+
+
+def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
+    if size_of(shape) != x.size:
+        raise ShapeError(f"{x.size} elements of {list(x.shape)} do not fill {list(shape)}")
+    return x.with_shape(shape)
+
+
+def _draw_reshape(draw: Draw) -> Sample:
+    shape = draw.shape()
+    return Sample((draw.floats(shape),), {"shape": draw.choice(((size_of(shape),), shape[::-1], (1, *shape)))})
+
+
+RESHAPE = define(
+    "reshape",
+    takes=(ANY,),
+    infer=_reshape_type,
+    numpy=lambda x, shape: np.reshape(x, shape),
+    vjp=(lambda ct, out, x, shape: reshape(ct, x.shape),),
+    samples=_draw_reshape,
+)
+
+
+@method
+def reshape(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
+    """The same elements, last axis fastest, in another shape; one size may be -1 and is then worked out.
+
+    Raises `ShapeError` if the number of elements differs.
+
+    >>> reshape([1, 2, 3, 4], (2, -1))
+    tensor([[1, 2],
+            [3, 4]], i64[2, 2])
+    """
+    x = as_tensor(x)
+    wanted = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if wanted.count(-1) == 1:
+        rest = size_of(n for n in wanted if n != -1)
+        if rest == 0 or x.size % rest:
+            raise ShapeError(f"reshape: {x.size} elements of {list(x.shape)} do not fill {list(wanted)}")
+        wanted = tuple(x.size // rest if n == -1 else n for n in wanted)
+    return x if wanted == x.shape else apply(RESHAPE, x, shape=wanted)
+
+
+def _permute_type(x: TensorType, axes: tuple[int, ...]) -> TensorType:
+    return x.with_shape(x.shape[a] for a in axes)
+
+
+def _draw_permute(draw: Draw) -> Sample:
+    x = draw.floats(draw.shape())
+    return Sample((x,), {"axes": tuple(int(a) for a in draw.rng.permutation(x.ndim))})
+
+
+PERMUTE_DIMS = define(
+    "permute_dims",
+    takes=(ANY,),
+    infer=_permute_type,
+    numpy=lambda x, axes: np.transpose(x, axes),
+    vjp=(lambda ct, out, x, axes: permute_dims(ct, sorted(range(x.ndim), key=axes.__getitem__)),),
+    samples=_draw_permute,
+)
+
+
+@method
+def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
+    """The axes in another order: axis i of the result is axis `axes[i]` of x. No data are moved.
+
+    Raises `ShapeError` if `axes` is no permutation of the axes.
+
+    >>> permute_dims([[1, 2, 3]], (1, 0)).shape
+    (3, 1)
+    """
+    x = as_tensor(x)
+    order = tuple(normalize_axis(int(a), x.ndim) for a in axes)
+    if sorted(order) != list(range(x.ndim)):
+        raise ShapeError(f"permute_dims: {tuple(axes)} is no order of the {x.ndim} axes of {x.type}")
+    return x if order == tuple(range(x.ndim)) else apply(PERMUTE_DIMS, x, axes=order)
+
+
+@method
+def matrix_transpose(x: TensorLike, *, ndim: int | None = None) -> Tensor:
+    """The last two axes swapped.
+
+    Raises `ShapeError` for fewer than two axes, or for another number of axes than `ndim`.
+
+    >>> matrix_transpose([[1, 2, 3]]).shape
+    (3, 1)
+    """
+    x = as_tensor(x)
+    if x.ndim < 2 or ndim not in (None, x.ndim):
+        raise ShapeError(f"the transpose needs {ndim or 'two or more'} axes, not {x.type}; `mT` swaps the last two")
+    return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

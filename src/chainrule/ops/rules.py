@@ -1,0 +1,46 @@
+"""Type rules and the broadcasting front that elementwise operations share."""
+
+from __future__ import annotations
+
+from chainrule.errors import ShapeError
+from chainrule.op import FUNCTIONS, Op
+from chainrule.tensor import Tensor, TensorLike, apply, operands
+from chainrule.types import Shape, TensorType, bool_, broadcast_shapes, float32, int64
+
+
+def same_type(x: TensorType, *others: TensorType) -> TensorType:
+    """All inputs have one type, and the output has it, too."""
+    for other in others:
+        if other != x:
+            raise ShapeError(f"inputs must have one type, not {x} and {other}")
+    return x
+
+
+def to_bool(x: TensorType, *others: TensorType) -> TensorType:
+    """All inputs have one type; the output is bool of their shape."""
+    return same_type(x, *others).with_dtype(bool_)
+
+
+def elementwise(op: Op, *values: TensorLike) -> Tensor:
+    """Apply an elementwise operation after bringing all inputs to one data type that it takes, and to one shape.
+
+    Integers and truth values become float32 for an operation on real numbers, truth values int64 for one on numbers.
+    Inside a graph nothing broadcasts: `broadcast_to` nodes are inserted here, and no derivative rule un-broadcasts.
+    """
+    found = operands(*values)
+    if found[0].dtype not in op.takes[0]:
+        lifted = next(t for t in (int64, float32, bool_) if t in op.takes[0])
+        found = operands(*found, dtype=lifted)
+    return apply(op, *together(*found))
+
+
+def together(*inputs: Tensor) -> tuple[Tensor, ...]:
+    """The inputs broadcast to their common shape."""
+    shape = inputs[0].shape if all(x.shape == inputs[0].shape for x in inputs) else _common_shape(inputs)
+    return tuple(x if x.shape == shape else FUNCTIONS["broadcast_to"](x, shape) for x in inputs)
+
+
+def _common_shape(inputs: tuple[Tensor, ...]) -> Shape:
+    return broadcast_shapes(*(x.shape for x in inputs))
+
+
