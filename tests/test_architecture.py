@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import io
@@ -35,8 +36,9 @@ LAYERS = (
     "trees",
     "trace",
     "interpret",
-    "control",
     "autodiff",
+    "calls",
+    "control",
     "random",
     "testing",
     "nn",
@@ -48,6 +50,9 @@ LAYERS = (
     "__init__",
     "cli",
 )
+RANK = {
+    name: position for position, layer in enumerate(LAYERS) for name in ((layer,) if isinstance(layer, str) else layer)
+}
 
 # What `import chainrule` must not load: each costs time and is needed by a part of the library only.
 LAZY = ("duckdb", "llvmlite", "rich", "safetensors", "typer")
@@ -72,13 +77,9 @@ SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TESTS = sorted((PROJECT / "tests").rglob("*.py"))
 
 
-def rank(module: str) -> int:
-    """Where in LAYERS a module stands."""
-    name = module.split(".")[1] if "." in module else "__init__"
-    for position, layer in enumerate(LAYERS):
-        if name == layer or (isinstance(layer, tuple) and name in layer):
-            return position
-    pytest.fail(f"{module}: add {name!r} to LAYERS in {Path(__file__).name}, where it belongs")
+def layer_of(module: str) -> str:
+    """The entry of LAYERS that a module belongs to."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def resolve(module: str, name: str) -> str:
@@ -87,35 +88,36 @@ def resolve(module: str, name: str) -> str:
     return submodule if submodule in SOURCES else module
 
 
-def targets(node: ast.Import | ast.ImportFrom, module: str) -> Iterator[str]:
+def targets(node: ast.Import | ast.ImportFrom, module: str) -> set[str]:
     """The full names of all modules that one import statement depends on."""
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-        return
+        return {alias.name for alias in node.names}
     base = node.module or ""
     if node.level:
         package = module if SOURCES[module].name == "__init__.py" else module.rpartition(".")[0]
         ancestors = package.split(".")[: len(package.split(".")) - node.level + 1]
         base = ".".join([*ancestors, base] if base else ancestors)
-    yield from (resolve(base, alias.name) for alias in node.names)
+    return {resolve(base, alias.name) for alias in node.names}
 
 
 def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
-def imports_of(module: str) -> Iterator[Import]:
+@functools.cache
+def imports_of(module: str) -> tuple[Import, ...]:
     """Every import of a chainrule module within one file."""
+    imports: list[Import] = []
     stack: list[tuple[ast.AST, bool, bool]] = [(parse(SOURCES[module]), False, False)]
     while stack:
         node, typing_only, within_function = stack.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
-            for target in targets(node, module):
-                if target.split(".")[0] == "chainrule":
-                    yield Import(target, node.lineno, typing_only, within_function)
+            inside = sorted(target for target in targets(node, module) if target.split(".")[0] == "chainrule")
+            imports += [Import(target, node.lineno, typing_only, within_function) for target in inside]
         typing_only |= is_type_checking(node)
         within_function |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         stack.extend((child, typing_only, within_function) for child in ast.iter_child_nodes(node))
+    return tuple(imports)
 
 
 def parse(path: Path) -> ast.Module:
@@ -137,10 +139,12 @@ def isort_order(name: str) -> tuple[int, list[str | int]]:
 
 @pytest.mark.parametrize("module", SOURCES)
 def test_a_file_imports_only_from_layers_above_it(module: str) -> None:
+    layer = layer_of(module)
+    assert layer in RANK, f"add {layer!r} to LAYERS in {Path(__file__).name}, where it belongs"
     wrong = [
         f"line {found.line}: {module} imports {found.target}, which stands below it"
         for found in imports_of(module)
-        if rank(found.target) > rank(module)
+        if RANK.get(layer_of(found.target), 0) > RANK[layer]
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +10,15 @@ import numpy as np
 
 from chainrule.errors import ShapeError, TraceError
 from chainrule.op import FUNCTIONS
-from chainrule.tensor import Tensor, apply, infer, source_line
+from chainrule.state import current_recording, recording, source_line
+from chainrule.tensor import Tensor, apply, infer, shown
 from chainrule.types import TensorType
 
 
-def topological(outputs: Iterable[Tensor]) -> list[Tensor]:
+def topological(outputs: Iterable[Tensor], stop: Container[int] = ()) -> list[Tensor]:
     """All nodes that the outputs depend on, in the order in which they were made: inputs before users, forward first.
 
-    Iterative: a chain of 10,000 operations is nothing special.
+    Nothing is looked for behind nodes whose `id` is in `stop`. Iterative: a chain of 10,000 is nothing special.
     """
     found: dict[int, Tensor] = {}
     stack = list(outputs)
@@ -25,7 +26,8 @@ def topological(outputs: Iterable[Tensor]) -> list[Tensor]:
         node = stack.pop()
         if id(node) not in found:
             found[id(node)] = node
-            stack.extend(node.inputs)
+            if id(node) not in stop:
+                stack.extend(node.inputs)
     return sorted(found.values(), key=lambda node: node.serial)
 
 
@@ -66,9 +68,9 @@ class Graph:
         for node in self.nodes:
             if id(node) not in known:
                 if node.op is None:
-                    known[id(node)] = node
+                    known[id(node)] = Tensor(node.type, node.value, source=node.source)
                 else:
-                    with source_line(node.source):
+                    with source_line(node.source), recording(current_recording() and not node.no_grad):
                         known[id(node)] = apply(node.op, *(known[id(x)] for x in node.inputs), **node.attributes)
         return [known[id(x)] for x in self.results]
 
@@ -82,7 +84,9 @@ class Graph:
             if node.op is not None and infer(node.op, node.inputs, node.attributes) != node.type:
                 raise ShapeError(f"{node.op.name} at {node.source} says {node.type}, its rule says otherwise")
             if node.op is None and node.value is None and id(node) not in parameters:
-                raise TraceError(f"a tensor {node.type} of another trace, made at {node.source}, has leaked into this graph")
+                raise TraceError(
+                    f"a tensor {node.type} of another trace, made at {node.source}, has leaked into this graph"
+                )
 
     def __str__(self) -> str:
         return "\n".join(_lines(self, ""))
@@ -117,7 +121,7 @@ def constant_text(node: Tensor) -> str:
     if node.value is None:
         return f"<{node.type} of another trace>"
     if node.size <= 4:
-        return np.array2string(node.numpy(), separator=", ")
+        return np.array2string(shown(node.value, node.dtype), separator=", ")
     return f"constant {node.type}"
 
 
@@ -139,14 +143,22 @@ def _lines(graph: Graph, indent: str) -> list[str]:
     for node in graph.nodes:
         if node.op is None:
             continue
-        rows.append((f"{indent}  {names[id(node)]:4} {type_text(node.type):12} = {call_text(node, names)}", f"# {node.source}  {node.source.text}"))
+        rows.append(
+            (
+                f"{indent}  {names[id(node)]:4} {type_text(node.type):12} = {call_text(node, names)}",
+                f"# {node.source}  {node.source.text}",
+            )
+        )
         for key, value in node.attributes.items():
             if isinstance(value, Graph):
                 rows.extend((line, "") for line in [f"{indent}    {key}:", *_lines(value, indent + "      ")])
     wide = min(max((len(left) for left, right in rows if right), default=0), 72)
     shown = ", ".join(f"{names[id(x)]}: {x.type}" for x in graph.inputs)
     read = [f"{indent}  reads   {names[id(x)]}: {x.type}" for _, x in graph.captured]
-    written = [f"{indent}  assigns {names.get(id(stand_in), '')} = {names[id(new)]}" for stand_in, new in _assigned(graph)]
+    written = [
+        f"{indent}  assigns {names.get(id(x), x.name or f'a tensor {x.type}')} = {names[id(new)]}"
+        for x, new in _assigned(graph)
+    ]
     body = [f"{left:{wide}}  {right}".rstrip() for left, right in rows]
     result = f"{indent}  return {', '.join(names[id(x)] for x in graph.outputs)}"
     return [f"{indent}graph({shown})", *read, *body, *written, result]
@@ -155,4 +167,3 @@ def _lines(graph: Graph, indent: str) -> list[str]:
 def _assigned(graph: Graph) -> list[tuple[Any, Tensor]]:
     stand_ins = {id(outside): stand_in for outside, stand_in in graph.captured}
     return [(stand_ins.get(id(outside), outside), new) for outside, new in graph.assigned]
-

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from chainrule.errors import DefinitionError
 from chainrule.samples import Draw, Sample
@@ -26,8 +26,43 @@ from chainrule.types import Array, DType, TensorType
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-Infer: TypeAlias = "Callable[..., TensorType | tuple[TensorType, ...]]"
-Rule: TypeAlias = "Callable[..., Tensor]"
+# These spell out how many parameters a function may have, so that a lambda in a declaration is checked with types.
+Types: TypeAlias = TensorType | tuple[TensorType, ...]
+Infer: TypeAlias = (
+    Callable[[TensorType], Types]
+    | Callable[[TensorType, Any], Types]
+    | Callable[[TensorType, Any, Any], Types]
+    | Callable[[TensorType, Any, Any, Any], Types]
+    | Callable[[TensorType, Any, Any, Any, Any], Types]
+    | Callable[[TensorType, Any, Any, Any, Any, Any], Types]
+    | Callable[[TensorType, Any, Any, Any, Any, Any, Any], Types]
+    | Callable[[TensorType, Any, Any, Any, Any, Any, Any, Any], Types]
+    | Callable[..., Types]
+)
+"""(*types of the inputs, **attributes) -> the type of the output, or a tuple of types."""
+Twin: TypeAlias = (
+    Callable[[Array], Any]
+    | Callable[[Array, Any], Any]
+    | Callable[[Array, Any, Any], Any]
+    | Callable[[Array, Any, Any, Any], Any]
+    | Callable[[Array, Any, Any, Any, Any], Any]
+    | Callable[[Array, Any, Any, Any, Any, Any], Any]
+    | Callable[[Array, Any, Any, Any, Any, Any, Any], Any]
+    | Callable[[Array, Any, Any, Any, Any, Any, Any, Any], Any]
+    | Callable[..., Any]
+)
+"""(*arrays, **attributes) -> the array of the output, or a tuple of arrays."""
+Rule: TypeAlias = (
+    Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any, Any], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any, Any], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any, Any, Any], "Tensor"]
+    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any, Any, Any, Any], "Tensor"]
+    | Callable[..., "Tensor"]
+)
 """(cotangent, output, *inputs, **attributes) -> the cotangent of one input."""
 
 
@@ -42,6 +77,17 @@ class JointRule:
     rule: Callable[..., Sequence[Tensor | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Recompute:
+    """The vjp of an operation that keeps nothing of its forward pass, but makes it again when it is needed.
+
+    `rule(*inputs, **attributes)` returns the results, made of ordinary nodes, and the variables that they were made
+    from, one for each input. The backward pass goes on through these nodes.
+    """
+
+    rule: Callable[..., tuple[Sequence[Tensor], Sequence[Tensor]]]
+
+
 class NonDifferentiable:
     """Says that an operation has no derivative: what it returns are no real numbers."""
 
@@ -50,8 +96,8 @@ class NonDifferentiable:
 
 
 NON_DIFFERENTIABLE = NonDifferentiable()
-Vjp: TypeAlias = "tuple[Rule | None, ...] | JointRule | NonDifferentiable"
-"""A rule for each input (None: its derivative is zero everywhere it exists), or one for all, or none at all."""
+Vjp: TypeAlias = "tuple[Rule | None, ...] | JointRule | Recompute | NonDifferentiable"
+"""A rule for each input (None: its derivative is zero everywhere it exists), one for all, or none at all."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,7 +107,7 @@ class Op:
     name: str
     takes: tuple[frozenset[DType], ...]  # for each input; the last one holds for all that follow
     infer: Infer
-    numpy: Callable[..., Array | tuple[Array, ...]]
+    numpy: Twin
     vjp: Vjp
     samples: Callable[[Draw], Sample]
 
@@ -77,7 +123,7 @@ def define(
     *,
     takes: tuple[frozenset[DType], ...],
     infer: Infer,
-    numpy: Callable[..., Any],
+    numpy: Twin,
     vjp: Vjp,
     samples: Callable[[Draw], Sample],
 ) -> Op:
@@ -99,18 +145,20 @@ def define(
         raise DefinitionError(f"operation {name!r} is declared already")
     if not name.isidentifier():
         raise DefinitionError(f"an operation's name must be an identifier, not {name!r}")
-    if not isinstance(vjp, (tuple, JointRule, NonDifferentiable)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(vjp, (tuple, JointRule, Recompute, NonDifferentiable)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"{name}: vjp must be a tuple of rules, a JointRule or NON_DIFFERENTIABLE, not {vjp!r}")
     op = Op(name, takes, infer, numpy, vjp, samples)
     REGISTRY[name] = op
     return op
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Functions that a Tensor's operators and methods reach by name, so that a tensor need not know the operations."""
 
 
-def method(function: Callable[..., Any]) -> Callable[..., Any]:
+def method(function: F) -> F:
     """Enter a function under its own name, for the operators and methods of `Tensor`."""
     FUNCTIONS[function.__name__] = function
     return function

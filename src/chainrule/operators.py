@@ -1,4 +1,4 @@
-"""Operators and methods of a tensor. Each reaches its operation by name, so that a tensor need not know the operations."""
+"""Operators and methods of a tensor. Each reaches its operation by name: a tensor need not know the operations."""
 
 from __future__ import annotations
 
@@ -149,11 +149,15 @@ class Operators:
         """log(sum(exp(x))) over axes."""
         return FUNCTIONS["logsumexp"](self, axis, keepdims=keepdims)
 
-    def var(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False, correction: float = 0.0) -> Tensor:
+    def var(
+        self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False, correction: float = 0.0
+    ) -> Tensor:
         """Variance over axes."""
         return FUNCTIONS["var"](self, axis, keepdims=keepdims, correction=correction)
 
-    def std(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False, correction: float = 0.0) -> Tensor:
+    def std(
+        self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False, correction: float = 0.0
+    ) -> Tensor:
         """Standard deviation over axes."""
         return FUNCTIONS["std"](self, axis, keepdims=keepdims, correction=correction)
 

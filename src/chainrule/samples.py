@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from chainrule.types import Array, DType, Shape, bfloat16, bool_, float64, size_of
+from chainrule.types import Array, DType, Shape, TensorType, bfloat16, bool_, dtype_of, float64, size_of
 
 T = TypeVar("T")
 Sizes: TypeAlias = Literal["plain", "scalar", "empty", "one"]
@@ -68,7 +68,7 @@ class Draw:
             back = (slice(None, None, -1),) * array.ndim
             return np.ascontiguousarray(array[back])[back].reshape(array.shape)
         if self.layout == "transposed":
-            return np.asfortranarray(array)
+            return np.asfortranarray(array).reshape(array.shape)
         if self.layout == "broadcast" and array.ndim and array.shape[0]:
             return np.broadcast_to(array[:1], array.shape)
         return array
@@ -109,7 +109,9 @@ class Draw:
         return values.astype(self.dtype.numpy)
 
 
-def floats(low: float = -2.0, high: float = 2.0, *, inputs: int = 1, away_from: float | None = None) -> Callable[[Draw], Sample]:
+def floats(
+    low: float = -2.0, high: float = 2.0, *, inputs: int = 1, away_from: float | None = None
+) -> Callable[[Draw], Sample]:
     """Samples of operations on one or more arrays of equal shape and type."""
 
     def draw_sample(draw: Draw) -> Sample:
@@ -117,6 +119,24 @@ def floats(low: float = -2.0, high: float = 2.0, *, inputs: int = 1, away_from: 
         return Sample(tuple(draw.floats(shape, low, high, away_from=away_from) for _ in range(inputs)))
 
     return draw_sample
+
+
+def type_of(array: Array) -> TensorType:
+    """The type of the tensor that an array of a sample stands for: 16-bit unsigned integers are bits of bfloat16.
+
+    >>> str(type_of(np.zeros(2, np.uint16))), str(type_of(np.zeros(2, np.int32)))
+    ('bf16[2]', 'i32[2]')
+    """
+    return TensorType(bfloat16 if array.dtype == np.uint16 else dtype_of(array.dtype), array.shape)
+
+
+def readable(array: Array) -> Array:
+    """The numbers in an array of a sample, as NumPy reads them.
+
+    >>> readable(np.array([16256], np.uint16)), readable(np.array([3]))
+    (array([1.], dtype=float32), array([3]))
+    """
+    return from_bfloat16(array) if array.dtype == np.uint16 else array
 
 
 def to_bfloat16(values: Array) -> Array:

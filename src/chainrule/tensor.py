@@ -7,18 +7,20 @@ caused it. While a function is traced, values are absent and only types flow. Th
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from chainrule.errors import ChainruleError, DtypeError, GradientError, ShapeError, TraceError
-from chainrule.op import FUNCTIONS, NON_DIFFERENTIABLE, REGISTRY, Op
+from chainrule.op import FUNCTIONS, NON_DIFFERENTIABLE, Op
 from chainrule.operators import Operators
+from chainrule.samples import floats, from_bfloat16, to_bfloat16
 from chainrule.sources import Source, user_line
-from chainrule.types import Array, DType, DTypeLike, Shape, TensorType, bfloat16, dtype_of, float32, promote
+from chainrule.state import current
+from chainrule.types import ANY, Array, DType, DTypeLike, Shape, TensorType, bfloat16, dtype_of, float32, promote
+
+_serials = itertools.count()
 
 TensorLike: TypeAlias = "Tensor | Array | np.generic | float | list[Any] | tuple[Any, ...]"
 
@@ -35,7 +37,22 @@ class Tensor(Operators):
             [16., 23.]], f32[2, 2])
     """
 
-    __slots__ = ("__weakref__", "_grad", "attributes", "inputs", "name", "op", "requires_grad", "serial", "source", "tracing", "type", "value")
+    __slots__ = (
+        "__weakref__",
+        "_grad",
+        "attributes",
+        "changed",
+        "inputs",
+        "name",
+        "no_grad",
+        "op",
+        "requires_grad",
+        "serial",
+        "source",
+        "tracing",
+        "type",
+        "value",
+    )
     __array_ufunc__ = None  # NumPy arrays leave mixed expressions to our operators
 
     def __init__(
@@ -59,7 +76,9 @@ class Tensor(Operators):
         self.source = source or user_line()
         self.name = name
         self.serial = next(_serials)  # inputs come before users, always
-        self.tracing = _state.tracing
+        self.changed = self.serial  # when it was last given a value, on the same scale
+        self.tracing = current.tracing
+        self.no_grad = not current.recording  # no gradient flows through this node
         self._grad: Tensor | None = None
 
     @property
@@ -85,27 +104,34 @@ class Tensor(Operators):
     @property
     def grad(self) -> Tensor | None:
         """What `backward` has accumulated here, for a tensor made with `requires_grad=True`."""
-        tracing = _state.tracing
-        return self._grad if tracing is None or tracing is self.tracing else tracing.grads.get(id(self), (self, None))[1]
+        tracing = current.tracing
+        return (
+            self._grad if tracing is None or tracing is self.tracing else tracing.grads.get(id(self), (self, None))[1]
+        )
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        tracing = _state.tracing
+        tracing = current.tracing
         if tracing is None or tracing is self.tracing:
             self._grad = value
         else:
             tracing.grads[id(self)] = (self, value)
 
     def numpy(self) -> Array:
-        """The value as a NumPy array; bfloat16 comes as float32. Raises `TraceError` while only the type is known."""
-        if self.value is None:
+        """The value as a NumPy array; bfloat16 comes as float32.
+
+        Raises `TraceError` while a function is traced: only types are known then, and a value from outside would be
+        frozen into the graph.
+        """
+        if self.value is None or (current.tracing is not None and self.tracing is not current.tracing):
             raise TraceError(
-                f"the value of a traced tensor {self.type} was asked for at {user_line()}\n"
+                f"the value of {'a traced tensor' if self.value is None else 'a tensor'} {self.type} was asked for "
+                f"at {user_line()}\n"
                 f"  made at {self.source}    {self.source.text}\n"
                 "  while a function is traced, only types are known: use `where`, `scan` or an operation instead of "
                 "`if`, `float()` or NumPy"
             )
-        return REGISTRY["cast"].numpy(self.value, source=bfloat16, dtype=float32) if self.dtype is bfloat16 else self.value  # pyright: ignore[reportReturnType]
+        return shown(self.value, self.dtype)
 
     def item(self) -> Any:
         """The only element, as a Python number. Raises `ShapeError` if there is not exactly one."""
@@ -127,17 +153,22 @@ class Tensor(Operators):
         >>> w
         tensor([0.5, 1.5], f32[2], requires_grad=True)
         """
-        new = as_tensor(value, self.dtype)
+        new = as_tensor(value)
+        if _RANK[new.dtype.kind] <= _RANK[self.dtype.kind]:  # else a float would be cut to fit an integer tensor
+            new = as_tensor(value, self.dtype)
         if self.op is not None:
-            raise GradientError("assign: only a tensor made by `tensor` can be assigned to, not the result of an operation")
+            raise GradientError(
+                "assign: only a tensor made by `tensor` can be assigned to, not the result of an operation"
+            )
         if new.shape != self.shape:
             raise ShapeError(f"assign: a value of shape {list(new.shape)} does not fit {self.type}")
         if new.dtype is not self.dtype:
             raise DtypeError(f"assign: a value of type {new.dtype} does not fit {self.type}")
-        if _state.tracing is not None:
-            _state.tracing.assigned[id(self)] = (self, _state.tracing.read(new))
+        if current.tracing is not None:
+            current.tracing.assigned[id(self)] = (self, current.tracing.read(new))
         else:
             self.value = new.value
+            self.changed = next(_serials)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         value = self.numpy()
@@ -167,97 +198,20 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    __hash__ = object.__hash__  # a tensor is itself; `==` compares elements
+    def __hash__(self) -> int:
+        return id(self)  # a tensor is itself; `==` compares elements
 
     def __repr__(self) -> str:
         notes = f"{self.type}" + (", requires_grad=True" if self.requires_grad and self.op is None else "")
         if self.value is None:
             return f"tensor(traced at {self.source}, {notes})"
-        text = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=100)
+        text = np.array2string(shown(self.value, self.dtype), separator=", ", prefix="tensor(", threshold=100)
         return f"tensor({text}, {notes})"
 
 
-class Tracing:
-    """What happens while a function is traced: tensors from outside that it reads, and those that it assigns."""
-
-    def __init__(self) -> None:
-        self.captured: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its stand-in
-        self.assigned: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its new value
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # id -> the tensor outside, what backward gave it
-
-    def read(self, x: Tensor) -> Tensor:
-        """The node that stands for `x` here."""
-        if id(x) in self.assigned:
-            return self.assigned[id(x)][1]
-        if x.tracing is self:
-            return x
-        if id(x) not in self.captured:
-            stand_in = Tensor(x.type, None, requires_grad=x.requires_grad, source=x.source, name=x.name)
-            self.captured[id(x)] = (x, stand_in)
-        return self.captured[id(x)][1]
-
-
-class _State(threading.local):
-    """What the current thread is doing."""
-
-    def __init__(self) -> None:
-        self.tracing: Tracing | None = None
-        self.recording = True
-        self.source: Source | None = None
-
-
-_state = _State()
-_serials = itertools.count()
-
-
-@contextmanager
-def tracing(new: Tracing | None) -> Iterator[None]:
-    """Inside, operations make nodes without values; with None, they compute again."""
-    old, _state.tracing = _state.tracing, new
-    try:
-        yield
-    finally:
-        _state.tracing = old
-
-
-@contextmanager
-def recording(on: bool) -> Iterator[None]:
-    """Inside, operations on tensors that require a gradient are recorded, or not."""
-    old, _state.recording = _state.recording, on
-    try:
-        yield
-    finally:
-        _state.recording = old
-
-
-def no_grad() -> Any:
-    """A context in which nothing is recorded for `backward`; works as a decorator, too.
-
-    >>> w = tensor(2.0, requires_grad=True)
-    >>> with no_grad():
-    ...     y = w * w
-    >>> y.requires_grad
-    False
-    """
-    return recording(False)
-
-
-@contextmanager
-def source_line(source: Source) -> Iterator[None]:
-    """Inside, every node says that it was made at this line."""
-    old, _state.source = _state.source, source
-    try:
-        yield
-    finally:
-        _state.source = old
-
-
-def current_tracing() -> Tracing | None:
-    """The tracing that is under way in this thread, if any."""
-    return _state.tracing
-
-
-def tensor(value: TensorLike, dtype: DTypeLike | None = None, *, requires_grad: bool = False, name: str | None = None) -> Tensor:
+def tensor(
+    value: TensorLike, dtype: DTypeLike | None = None, *, requires_grad: bool = False, name: str | None = None
+) -> Tensor:
     """A tensor with a copy of a value: a number, nested lists, a NumPy array or another tensor.
 
     Args:
@@ -285,21 +239,32 @@ def tensor(value: TensorLike, dtype: DTypeLike | None = None, *, requires_grad: 
     return Tensor(made.type, value_, requires_grad=requires_grad, name=name)
 
 
+def shown(value: Array, dtype: DType) -> Array:
+    """An array as people see it: bfloat16 as float32, all else as it is."""
+    return from_bfloat16(value) if dtype is bfloat16 else value
+
+
 def as_tensor(value: TensorLike, weak: DType | None = None) -> Tensor:
-    """The value itself if it is a tensor, else a constant that shares its memory; Python numbers become `weak`."""
+    """The value itself if it is a tensor, else a constant that shares its memory; Python numbers become `weak`.
+
+    Raises `DtypeError` for what is no number, or a Python integer that does not fit, `ShapeError` for ragged lists.
+    """
     if isinstance(value, Tensor):
         return value
-    is_python = isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(f"a tensor cannot be made from ragged lists: {error}") from None
-    if is_python or (array.dtype == np.float64 and isinstance(value, (list, tuple))):
+    if is_weak(value) or (array.dtype == np.float64 and isinstance(value, (list, tuple))):
         natural = weak if weak is not None else (float32 if array.dtype.kind == "f" else dtype_of(array.dtype))
     else:
         natural = _natural(array.dtype)
     if natural is bfloat16:
-        array = REGISTRY["cast"].numpy(array.astype(np.float32), source=float32, dtype=bfloat16)  # pyright: ignore[reportAssignmentType]
+        array = to_bfloat16(array.astype(np.float32))
+    if type(value) is int and natural.kind == "int":
+        limits = np.iinfo(natural.numpy)
+        if not limits.min <= value <= limits.max:
+            raise DtypeError(f"{value} does not fit {natural}")
     return Tensor(TensorType(natural, array.shape), array.astype(natural.numpy, copy=False))
 
 
@@ -311,8 +276,8 @@ def _natural(dtype: np.dtype[Any]) -> DType:
 
 def operands(*values: TensorLike, dtype: DType | None = None) -> tuple[Tensor, ...]:
     """Tensors of one data type: that in which the values' types meet. Shapes are left as they are."""
-    strong = [x if isinstance(x, Tensor) else as_tensor(x) for x in values if not _is_weak(x)]
-    weak = [x for x in values if _is_weak(x)]
+    strong = [x if isinstance(x, Tensor) else as_tensor(x) for x in values if not is_weak(x)]
+    weak = [x for x in values if is_weak(x)]
     if dtype is None:
         kinds = [x.dtype for x in strong] or [as_tensor(x).dtype for x in weak]
         dtype = kinds[0] if len(set(kinds)) == 1 and kinds[0] is not bfloat16 else promote(kinds)
@@ -320,14 +285,15 @@ def operands(*values: TensorLike, dtype: DType | None = None) -> tuple[Tensor, .
         if any(_RANK[w.kind] > _RANK[dtype.kind] for w in weak_kinds):
             dtype = promote([dtype, *weak_kinds])
     in_order = iter(strong)
-    found = [as_tensor(x, dtype) if _is_weak(x) else next(in_order) for x in values]
+    found = [as_tensor(x, dtype) if is_weak(x) else next(in_order) for x in values]
     return tuple(x if x.dtype is dtype else FUNCTIONS["cast"](x, dtype) for x in found)
 
 
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
-def _is_weak(value: object) -> bool:
+def is_weak(value: object) -> bool:
+    """Whether a value is a Python number, which takes the type of the tensor it meets."""
     return isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
 
 
@@ -336,20 +302,18 @@ def apply(op: Op, *inputs: Tensor, **attributes: Any) -> Tensor:
 
     Raises what the operation's type rule raises, with the types of the inputs and the lines that they come from.
     """
-    state = _state
-    if state.tracing is not None:
-        inputs = tuple(state.tracing.read(x) for x in inputs)
-        if not state.recording:
-            inputs = tuple(FUNCTIONS["stop_gradient"](x) if x.requires_grad else x for x in inputs)
+    if current.tracing is not None:
+        inputs = tuple(current.tracing.read(x) for x in inputs)
     types = infer(op, inputs, attributes)
     several = isinstance(types, tuple)
     value: Any = None
-    if state.tracing is None:
+    if current.tracing is None:
+        values = [x.numpy() if x.value is None else x.value for x in inputs]  # `numpy` says why there is no value
         with np.errstate(all="ignore"):
-            value = op.numpy(*(x.value for x in inputs), **attributes)
-    wanted = (state.recording or state.tracing is not None) and op.vjp is not NON_DIFFERENTIABLE
+            value = op.numpy(*values, **attributes)
+    wanted = current.recording and op.vjp is not NON_DIFFERENTIABLE
     wanted = wanted and any(x.requires_grad for x in inputs) and (several or types.dtype.is_float)
-    keep = wanted or state.tracing is not None
+    keep = wanted or current.tracing is not None
     node = Bundle if several else Tensor
     return node(
         types,  # pyright: ignore[reportArgumentType]
@@ -358,21 +322,59 @@ def apply(op: Op, *inputs: Tensor, **attributes: Any) -> Tensor:
         inputs=inputs if keep else (),
         attributes=attributes if keep else None,
         requires_grad=wanted,
-        source=state.source,
+        source=current.source,
     )
 
 
 class Bundle(Tensor):
-    """The node of an operation with several outputs: a tuple of types and of values, read by the operation `pick`."""
+    """The node of an operation with several outputs: a tuple of types and of values, read through `PICK`."""
 
     __slots__ = ()
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        """The type of each output."""
+        return self.type  # pyright: ignore[reportReturnType]
+
+
+def _pick_type(types: Any, index: int) -> TensorType:
+    return types[index]
+
+
+def _pick(values: Any, index: int) -> Array:
+    return values[index]
+
+
+PICK = Op(  # structure rather than operation, hence in no registry: one output of a node that has several
+    "pick",
+    takes=(ANY,),
+    infer=_pick_type,
+    numpy=_pick,
+    vjp=(lambda ct, out, bundle, index: ct,),
+    samples=floats(),
+)
+
+
+def snapshot(x: Tensor) -> Tensor:
+    """A tensor with the value that `x` has now, whatever is assigned to `x` later; parameters as they are."""
+    return x if x.requires_grad or x.value is None else Tensor(x.type, x.value, source=x.source, name=x.name)
+
+
+def outputs_of(node: Tensor) -> list[Tensor]:
+    """The outputs of a node that has several."""
+    return [apply(PICK, node, index=i) for i in range(len(cast(Bundle, node).types))]
+
+
+def apply_several(op: Op, *inputs: Tensor, **attributes: Any) -> list[Tensor]:
+    """Make the node of an operation with several outputs, and return these."""
+    return outputs_of(apply(op, *inputs, **attributes))
 
 
 def infer(op: Op, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> TensorType | tuple[TensorType, ...]:
     """The type of an operation's output. Errors say what the inputs are and where they come from."""
     for position, x in enumerate(inputs):
         allowed = op.takes[min(position, len(op.takes) - 1)]
-        if x.dtype not in allowed:
+        if not isinstance(x, Bundle) and x.dtype not in allowed:
             names = ", ".join(t.name for t in sorted(allowed, key=lambda t: t.name))
             raise DtypeError(_explain(f"{op.name}: input {position + 1} is {x.dtype}; it takes {names}", inputs))
     try:
@@ -383,8 +385,11 @@ def infer(op: Op, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> Ten
 
 def _explain(message: str, inputs: tuple[Tensor, ...]) -> str:
     labels = ("left", "right") if len(inputs) == 2 else tuple(f"input {i + 1}" for i in range(len(inputs)))
-    rows = [(label, str(x.type), f"from {x.name + ', ' if x.name else ''}{x.source}") for label, x in zip(labels, inputs, strict=True)]
-    line = _state.source or user_line()
+    rows = [
+        (label, str(x.type), f"from {x.name + ', ' if x.name else ''}{x.source}")
+        for label, x in zip(labels, inputs, strict=True)
+    ]
+    line = current.source or user_line()
     rows.append(("in", str(line), line.text))
     wide = [max(len(row[i]) for row in rows) for i in (0, 1)]
     return "\n".join([message, *(f"  {a:{wide[0]}}  {b:{wide[1]}}  {c}".rstrip() for a, b, c in rows)])

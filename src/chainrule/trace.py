@@ -8,7 +8,8 @@ from typing import Any
 
 from chainrule.errors import TraceError
 from chainrule.graph import Graph
-from chainrule.tensor import Tensor, Tracing, as_tensor, tracing
+from chainrule.state import Tracing, recording, tracing
+from chainrule.tensor import Tensor, as_tensor
 from chainrule.trees import Structure, flatten, leaf_paths, unflatten
 
 
@@ -39,9 +40,9 @@ def trace_tree(function: Callable[..., Any], *examples: Any, **named: Any) -> tu
     paths = _names(function, examples, named)
     context = Tracing()
     types = [as_tensor(leaf) for leaf in leaves]
-    with tracing(context):
+    with tracing(context), recording(True):
         inputs = tuple(
-            Tensor(x.type, None, requires_grad=x.dtype.is_float, source=x.source, name=name)
+            Tensor(x.type, None, requires_grad=x.requires_grad, source=x.source, name=name)
             for x, name in zip(types, paths, strict=True)
         )
         args, kwargs = unflatten(structure, inputs)

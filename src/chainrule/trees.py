@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -95,13 +95,12 @@ def _children(tree: Any) -> Children | None:
     if handlers is not None:
         return handlers[0](tree)
     if isinstance(tree, dict):
-        items: dict[Any, Any] = tree
+        items = cast("dict[Any, Any]", tree)
         if not all(isinstance(key, str) for key in items):
             raise DefinitionError(f"a dict of tensors needs strings as keys, not {list(items)}")
         return list(items.items())
     if isinstance(tree, (list, tuple)):
-        values: Sequence[Any] = tree
-        return [(str(i), child) for i, child in enumerate(values)]
+        return [(str(i), child) for i, child in enumerate(cast("Sequence[Any]", tree))]
     return None
 
 

@@ -186,7 +186,7 @@ def normalize_axes(axes: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
     """
     if axes is None:
         return tuple(range(ndim))
-    listed = [axes] if isinstance(axes, int) else list(axes)
+    listed = [int(axes)] if isinstance(axes, (int, np.integer)) else [int(a) for a in axes]
     found = sorted(normalize_axis(a, ndim) for a in listed)
     if len(set(found)) != len(found):
         raise ShapeError(f"axes {tuple(listed)} name one axis twice")

@@ -1,13 +1,170 @@
 """Operations, one family a file. Each is one declaration and one public function with its docstring."""
 
-from chainrule.ops.arithmetic import add, divide, multiply, negative, subtract
-from chainrule.ops.cast import cast, stop_gradient
-from chainrule.ops.contract import matmul
-from chainrule.ops.layout import broadcast_to, matrix_transpose, permute_dims, reshape, sum_to
-from chainrule.ops.reduce import mean, sum
-from chainrule.ops.transcendental import exp, log, tanh
+from chainrule.ops.aggregate import logsumexp, prod, std, var
+from chainrule.ops.arithmetic import add, divide, floor_divide, multiply, negative, remainder, subtract
+from chainrule.ops.cast import cast, identity, stop_gradient
+from chainrule.ops.comparison import (
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    not_equal,
+    where,
+)
+from chainrule.ops.contract import matmul, outer, tensordot, vecdot
+from chainrule.ops.convolution import conv, conv_transpose
+from chainrule.ops.einsum import einsum
+from chainrule.ops.gather import add_along_axis, one_hot, scatter_add, take, take_along_axis
+from chainrule.ops.indexing import getitem
+from chainrule.ops.join import concat, repeat, roll, split, stack, tile, unstack
+from chainrule.ops.layout import (
+    broadcast_arrays,
+    broadcast_to,
+    expand_dims,
+    flatten,
+    matrix_transpose,
+    moveaxis,
+    permute_dims,
+    reshape,
+    squeeze,
+    sum_to,
+)
+from chainrule.ops.order import argsort, cumulative_sum, sort, top_k
+from chainrule.ops.piecewise import abs, clip, maximum, minimum, relu, sign
+from chainrule.ops.powers import power, reciprocal, rsqrt, sqrt, square
+from chainrule.ops.random_bits import random_bits
+from chainrule.ops.reduce import all, any, argmax, argmin, count_nonzero, max, mean, min, sum
+from chainrule.ops.rounding import ceil, floor, round, trunc
+from chainrule.ops.slicing import flip, pad, slice
+from chainrule.ops.special import erf, erfinv
+from chainrule.ops.transcendental import cosh, exp, expm1, log, log1p, log2, log10, sigmoid, sinh, softplus, tanh
+from chainrule.ops.triangle import tril, triu
+from chainrule.ops.trigonometric import acos, asin, atan, atan2, cos, sin, tan
+from chainrule.ops.window import avg_pool, max_pool, overlap_add, sliding_windows
 
 __all__ = [
-    "add", "broadcast_to", "cast", "divide", "exp", "log", "matmul", "matrix_transpose", "mean", "multiply", "negative",
-    "permute_dims", "reshape", "stop_gradient", "subtract", "sum", "sum_to", "tanh",
+    "abs",
+    "acos",
+    "add",
+    "add_along_axis",
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argsort",
+    "asin",
+    "atan",
+    "atan2",
+    "avg_pool",
+    "broadcast_arrays",
+    "broadcast_to",
+    "cast",
+    "ceil",
+    "clip",
+    "concat",
+    "conv",
+    "conv_transpose",
+    "cos",
+    "cosh",
+    "count_nonzero",
+    "cumulative_sum",
+    "divide",
+    "einsum",
+    "equal",
+    "erf",
+    "erfinv",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "flatten",
+    "flip",
+    "floor",
+    "floor_divide",
+    "getitem",
+    "greater",
+    "greater_equal",
+    "identity",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "less",
+    "less_equal",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logsumexp",
+    "matmul",
+    "matrix_transpose",
+    "max",
+    "max_pool",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "multiply",
+    "negative",
+    "not_equal",
+    "one_hot",
+    "outer",
+    "overlap_add",
+    "pad",
+    "permute_dims",
+    "power",
+    "prod",
+    "random_bits",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "repeat",
+    "reshape",
+    "roll",
+    "round",
+    "rsqrt",
+    "scatter_add",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "slice",
+    "sliding_windows",
+    "softplus",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "sum_to",
+    "take",
+    "take_along_axis",
+    "tan",
+    "tanh",
+    "tensordot",
+    "tile",
+    "top_k",
+    "tril",
+    "triu",
+    "trunc",
+    "unstack",
+    "var",
+    "vecdot",
+    "where",
 ]

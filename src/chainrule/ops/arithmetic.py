@@ -1,4 +1,4 @@
-"""Arithmetic, elementwise: sums, products, quotients, powers, roots, extremes."""
+"""Arithmetic, elementwise: sums, products, quotients and what is left of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from chainrule.op import define, method
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.samples import Draw, Sample, floats
 from chainrule.tensor import Tensor, TensorLike
-from chainrule.types import FLOATS, NUMBERS, Array
+from chainrule.types import FLOATS, NUMBERS
 
 ADD = define(
     "add",
@@ -88,6 +88,59 @@ def divide(x: TensorLike, y: TensorLike) -> Tensor:
     tensor([0.25, 0.5 ], f32[2])
     """
     return elementwise(DIVIDE, x, y)
+
+
+def _draw_quotient(draw: Draw) -> Sample:
+    """Two numbers whose quotient is far from whole numbers, where its floor jumps."""
+    shape = draw.shape()
+    y = draw.rng.uniform(0.6, 2.0, shape) * draw.rng.choice([-1, 1], shape)
+    quotient = draw.rng.integers(-3, 4, shape) + draw.rng.uniform(0.2, 0.8, shape)
+    return Sample((draw.lay(draw.convert(quotient * y)), draw.lay(draw.convert(y))))
+
+
+FLOOR_DIVIDE = define(
+    "floor_divide",
+    takes=(NUMBERS,),
+    infer=same_type,
+    numpy=np.floor_divide,
+    vjp=(None, None),
+    samples=_draw_quotient,
+)
+
+
+@method
+def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:
+    """x // y, elementwise: the largest whole number not above the quotient, as in Python. Its derivative is 0.
+
+    The quotient is the exact one: 1 // 0.1 is 9, as 0.1 is a little more than a tenth. An integer // 0 is 0; a float
+    // 0 is infinite, 0 // 0 NaN.
+
+    >>> floor_divide([7, -7], 2)
+    tensor([ 3, -4], i64[2])
+    """
+    return elementwise(FLOOR_DIVIDE, x, y)
+
+
+REMAINDER = define(
+    "remainder",
+    takes=(NUMBERS,),
+    infer=same_type,
+    numpy=np.remainder,
+    vjp=(lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * floor_divide(x, y)),
+    samples=_draw_quotient,
+)
+
+
+@method
+def remainder(x: TensorLike, y: TensorLike) -> Tensor:
+    """x % y = x - y * (x // y), elementwise: it has the sign of y, as in Python.
+
+    The derivative is 1 for x and -(x // y) for y. An integer % 0 is 0, a float % 0 NaN.
+
+    >>> remainder([7, -7], 3)
+    tensor([1, 2], i64[2])
+    """
+    return elementwise(REMAINDER, x, y)
 
 
 NEGATIVE = define(

@@ -1,13 +1,14 @@
-"""Between data types, and the identity that stops gradients."""
+"""Between data types; the identity, and the identity that stops gradients."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from chainrule.op import NON_DIFFERENTIABLE, define, method
+from chainrule.ops.rules import same_type
 from chainrule.samples import Draw, Sample, from_bfloat16, to_bfloat16
 from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
-from chainrule.types import ANY, DTYPES, Array, DType, DTypeLike, TensorType, bfloat16, dtype_of, float64
+from chainrule.types import ANY, DTYPES, Array, DType, DTypeLike, bfloat16, dtype_of, float64
 
 
 def _cast(x: Array, source: DType, dtype: DType) -> Array:
@@ -42,11 +43,32 @@ def cast(x: TensorLike, dtype: DTypeLike) -> Tensor:
     return x if x.dtype is target else apply(CAST, x, source=x.dtype, dtype=target)
 
 
+IDENTITY = define(
+    "identity",
+    takes=(ANY,),
+    infer=same_type,
+    numpy=np.asarray,
+    vjp=(lambda ct, out, x: ct,),
+    samples=lambda draw: Sample((draw.floats(draw.shape()),)),
+)
+
+
+@method
+def identity(x: TensorLike) -> Tensor:
+    """The same value as a node of its own, so that it can be told apart from x.
+
+    >>> x = as_tensor(1.0)
+    >>> identity(x) is x
+    False
+    """
+    return apply(IDENTITY, as_tensor(x))
+
+
 STOP_GRADIENT = define(
     "stop_gradient",
     takes=(ANY,),
-    infer=lambda x: x,
-    numpy=lambda x: x,
+    infer=same_type,
+    numpy=np.asarray,
     vjp=NON_DIFFERENTIABLE,
     samples=lambda draw: Sample((draw.floats(draw.shape()),)),
 )
@@ -56,8 +78,9 @@ STOP_GRADIENT = define(
 def stop_gradient(x: TensorLike) -> Tensor:
     """The same value as a constant: no gradient flows through.
 
-    >>> x = Tensor(TensorType(float64, ()), np.array(2.0), requires_grad=True)
-    >>> (x * stop_gradient(x)).requires_grad, stop_gradient(x).requires_grad
-    (True, False)
+    >>> x = identity(2.0)
+    >>> x.requires_grad = True
+    >>> stop_gradient(x).requires_grad
+    False
     """
     return apply(STOP_GRADIENT, as_tensor(x))

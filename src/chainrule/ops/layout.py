@@ -10,11 +10,11 @@ from chainrule.errors import ShapeError
 from chainrule.op import FUNCTIONS, define, method
 from chainrule.samples import Draw, Sample
 from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
-from chainrule.types import ANY, Shape, TensorType, broadcast_shapes, normalize_axis, size_of
+from chainrule.types import ANY, Shape, TensorType, broadcast_shapes, normalize_axes, normalize_axis, size_of
 
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
-    if broadcast_shapes(x.shape, shape) != shape:
+    if min(shape, default=0) < 0 or broadcast_shapes(x.shape, shape) != shape:
         raise ShapeError(f"{list(x.shape)} does not broadcast to {list(shape)}")
     return x.with_shape(shape)
 
@@ -62,7 +62,7 @@ def sum_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
 
 
 def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
-    if size_of(shape) != x.size:
+    if min(shape, default=0) < 0 or size_of(shape) != x.size:
         raise ShapeError(f"{x.size} elements of {list(x.shape)} do not fill {list(shape)}")
     return x.with_shape(shape)
 
@@ -150,3 +150,86 @@ def matrix_transpose(x: TensorLike, *, ndim: int | None = None) -> Tensor:
     if x.ndim < 2 or ndim not in (None, x.ndim):
         raise ShapeError(f"the transpose needs {ndim or 'two or more'} axes, not {x.type}; `mT` swaps the last two")
     return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+@method
+def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Some axes moved to other places; the others keep their order.
+
+    Raises `ShapeError` for axes that do not exist or are named twice, or if their numbers differ.
+
+    >>> moveaxis(np.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    x = as_tensor(x)
+    old, new = ([a] if isinstance(a, int) else list(a) for a in (source, destination))
+    if len(normalize_axes(old, x.ndim)) != len(normalize_axes(new, x.ndim)):
+        raise ShapeError(f"moveaxis: {len(old)} axes cannot go to {len(new)} places")
+    old = [normalize_axis(a, x.ndim) for a in old]
+    order = [a for a in range(x.ndim) if a not in old]
+    for place, axis in sorted(zip((normalize_axis(a, x.ndim) for a in new), old, strict=True)):
+        order.insert(place, axis)
+    return permute_dims(x, order)
+
+
+@method
+def expand_dims(x: TensorLike, axis: int | Sequence[int] = 0) -> Tensor:
+    """New axes of size one, at these places of the result.
+
+    Raises `ShapeError` for a place outside the result or one named twice.
+
+    >>> expand_dims([1, 2], (0, 2)).shape
+    (1, 2, 1)
+    """
+    x = as_tensor(x)
+    places = normalize_axes(axis, x.ndim + (1 if isinstance(axis, int) else len(axis)))
+    sizes = iter(x.shape)
+    return reshape(x, [1 if a in places else next(sizes) for a in range(x.ndim + len(places))])
+
+
+@method
+def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
+    """Without these axes of size one, or without all axes of size one.
+
+    Raises `ShapeError` for an axis of another size.
+
+    >>> squeeze([[[1], [2]]]).shape, squeeze([[[1], [2]]], axis=0).shape
+    ((2,), (2, 1))
+    """
+    x = as_tensor(x)
+    axes = [a for a, n in enumerate(x.shape) if n == 1] if axis is None else normalize_axes(axis, x.ndim)
+    for a in axes:
+        if x.shape[a] != 1:
+            raise ShapeError(f"squeeze: axis {a} of {x.type} has size {x.shape[a]}, not 1")
+    return reshape(x, [n for a, n in enumerate(x.shape) if a not in axes])
+
+
+@method
+def flatten(x: TensorLike, start: int = 0, end: int = -1) -> Tensor:
+    """The axes from `start` to `end`, both included, merged into one. A tensor without axes gets one of size one.
+
+    Raises `ShapeError` if there are no such axes, or if `end` stands before `start`.
+
+    >>> flatten(np.ones((2, 3, 4)), start=1).shape
+    (2, 12)
+    """
+    x = as_tensor(x)
+    if not x.ndim:
+        return reshape(x, 1)
+    first, last = normalize_axis(start, x.ndim), normalize_axis(end, x.ndim)
+    if last < first:
+        raise ShapeError(f"flatten: axis {last} stands before axis {first} of {x.type}")
+    return reshape(x, (*x.shape[:first], size_of(x.shape[first : last + 1]), *x.shape[last + 1 :]))
+
+
+def broadcast_arrays(*tensors: TensorLike) -> list[Tensor]:
+    """The tensors broadcast to their common shape; data types are left as they are.
+
+    Raises `ShapeError` if the shapes do not fit.
+
+    >>> [x.shape for x in broadcast_arrays([1, 2], [[1.0], [2.0]])]
+    [(2, 2), (2, 2)]
+    """
+    found = [as_tensor(x) for x in tensors]
+    shape = broadcast_shapes(*(x.shape for x in found))
+    return [x if x.shape == shape else broadcast_to(x, shape) for x in found]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from chainrule.errors import ShapeError
 from chainrule.op import FUNCTIONS, Op
 from chainrule.tensor import Tensor, TensorLike, apply, operands
-from chainrule.types import Shape, TensorType, bool_, broadcast_shapes, float32, int64
+from chainrule.types import TensorType, bool_, broadcast_shapes, float32, int64
 
 
 def same_type(x: TensorType, *others: TensorType) -> TensorType:
     """All inputs have one type, and the output has it, too."""
     for other in others:
         if other != x:
+            broadcast_shapes(x.shape, *(o.shape for o in others))  # if this is what is wrong, it says so
             raise ShapeError(f"inputs must have one type, not {x} and {other}")
     return x
 
@@ -24,23 +27,32 @@ def to_bool(x: TensorType, *others: TensorType) -> TensorType:
 def elementwise(op: Op, *values: TensorLike) -> Tensor:
     """Apply an elementwise operation after bringing all inputs to one data type that it takes, and to one shape.
 
-    Integers and truth values become float32 for an operation on real numbers, truth values int64 for one on numbers.
+    Integers and truth values become float32 for an operation on real numbers, truth values int64 for one on numbers,
+    and numbers become truth values (is it not 0?) for one on truth values.
     Inside a graph nothing broadcasts: `broadcast_to` nodes are inserted here, and no derivative rule un-broadcasts.
+
+    Raises `ShapeError` if the shapes do not broadcast.
     """
     found = operands(*values)
     if found[0].dtype not in op.takes[0]:
         lifted = next(t for t in (int64, float32, bool_) if t in op.takes[0])
         found = operands(*found, dtype=lifted)
-    return apply(op, *together(*found))
+    return broadcasting(op, *found)
+
+
+def broadcasting(op: Op, *inputs: Tensor) -> Tensor:
+    """Apply an elementwise operation after bringing all inputs to one shape.
+
+    Raises `ShapeError` if the shapes do not broadcast.
+    """
+    with suppress(ShapeError):  # the type rule raises it again, and says for which inputs of which operation
+        inputs = together(*inputs)
+    return apply(op, *inputs)
 
 
 def together(*inputs: Tensor) -> tuple[Tensor, ...]:
     """The inputs broadcast to their common shape."""
-    shape = inputs[0].shape if all(x.shape == inputs[0].shape for x in inputs) else _common_shape(inputs)
+    if all(x.shape == inputs[0].shape for x in inputs):
+        return inputs
+    shape = broadcast_shapes(*(x.shape for x in inputs))
     return tuple(x if x.shape == shape else FUNCTIONS["broadcast_to"](x, shape) for x in inputs)
-
-
-def _common_shape(inputs: tuple[Tensor, ...]) -> Shape:
-    return broadcast_shapes(*(x.shape for x in inputs))
-
-

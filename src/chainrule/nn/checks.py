@@ -1,0 +1,44 @@
+"""Checks of the arguments that layers and optimizers are made with."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import Any
+
+from chainrule.errors import DefinitionError
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """The value, if it is a whole number of at least `least`; else a `DefinitionError`.
+
+    >>> whole("in_features", 0)
+    Traceback (most recent call last):
+    chainrule.errors.DefinitionError: in_features must be a whole number of at least 1, not 0
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise DefinitionError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
+
+
+def number(name: str, value: Any, low: float = -inf, high: float = inf, *, below: float = inf) -> float:
+    """The value as a float, if it is finite, from `low` to `high` and less than `below`; else a `DefinitionError`.
+
+    >>> number("alpha", 1.0, 0.0, below=1.0)
+    Traceback (most recent call last):
+    chainrule.errors.DefinitionError: alpha must be a number of at least 0 and below 1, not 1.0
+    """
+    try:
+        found = float(value)
+        fits = isfinite(found) and low <= found <= high and found < below
+    except (TypeError, ValueError):
+        found, fits = 0.0, False
+    if not fits:
+        limits = (
+            [f"of at least {low:g}"] * (low > -inf)
+            + [f"at most {high:g}"] * (high < inf)
+            + [f"below {below:g}"] * (below < inf)
+        )
+        raise DefinitionError(
+            f"{name} must be a {'' if limits else 'finite '}number {' and '.join(limits)}".rstrip() + f", not {value!r}"
+        )
+    return found

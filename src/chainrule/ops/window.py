@@ -1,0 +1,301 @@
+"""Windows that slide over the last axes, their transpose, and pooling.
+
+    sliding_windows   out[..., p, k] = x[..., p * stride + k * dilation]                   no data are moved
+    overlap_add       out[..., s] = sum of y[..., p, k] with p * stride + k * dilation = s
+
+Written for one axis; over n axes, p, k and s stand for n indices each. Either is the other's derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import index
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.op import define, method
+from chainrule.ops.cast import cast
+from chainrule.ops.comparison import where
+from chainrule.ops.layout import reshape
+from chainrule.ops.reduce import argmax, computable, real, sum
+from chainrule.ops.slicing import pad
+from chainrule.samples import Draw, Sample
+from chainrule.state import tracing
+from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.types import ANY, NUMBERS, Array, Shape, TensorType, size_of
+
+PerAxis: TypeAlias = int | Sequence[int]
+PaddingLike: TypeAlias = int | Sequence[int | Sequence[int]]
+Padding: TypeAlias = tuple[tuple[int, int], ...]  # (low, high) for each axis
+
+
+def per_axis(name: str, given: PerAxis, count: int) -> Shape:
+    """One whole number for each of `count` axes. Raises `ShapeError`, with the name, if there are not so many."""
+    try:
+        found = tuple(index(n) for n in given) if isinstance(given, Sequence) else (index(given),) * count
+    except TypeError:
+        found = None  # not whole numbers
+    if found is None or len(found) != count:
+        raise ShapeError(f"{name} is one whole number, or one for each of {count} axes, not {given!r}")
+    return found
+
+
+def padding_pairs(name: str, given: PaddingLike, count: int) -> Padding:
+    """(low, high) for each of `count` axes; a single number stands for both. Raises `ShapeError`, with the name."""
+    listed = given if isinstance(given, Sequence) else [given] * count
+    try:
+        pairs = [per_axis("a pair", pair, 2) for pair in listed]
+    except ShapeError:
+        pairs = None
+    if pairs is None or len(pairs) != count or any(min(pair) < 0 for pair in pairs):
+        raise ShapeError(
+            f"{name} is one number, or one or (low, high) for each of {count} axes, none negative, not {given!r}"
+        )
+    return tuple((low, high) for low, high in pairs)
+
+
+def spans(window: Shape, dilation: Shape) -> Shape:
+    """How many places each axis of a window reaches over."""
+    return tuple((k - 1) * d + 1 for k, d in zip(window, dilation, strict=True))
+
+
+def positions(sizes: Shape, window: Shape, stride: Shape, dilation: Shape) -> Shape:
+    """How many places of a window there are on each axis. Raises `ShapeError` if it fits nowhere."""
+    if not len(sizes) == len(window) == len(stride) == len(dilation):
+        raise ShapeError(
+            f"window {list(window)}, stride {list(stride)} and dilation {list(dilation)} "
+            f"must have one entry for each of the sizes {list(sizes)}"
+        )
+    if min((*window, *stride, *dilation), default=1) < 1:
+        raise ShapeError(
+            f"window {list(window)}, stride {list(stride)} and dilation {list(dilation)} must be 1 or more"
+        )
+    reach = spans(window, dilation)
+    if any(span > n for span, n in zip(reach, sizes, strict=True)):
+        raise ShapeError(f"a window that reaches over {list(reach)} elements does not fit into {list(sizes)}")
+    return tuple((n - span) // step + 1 for n, span, step in zip(sizes, reach, stride, strict=True))
+
+
+def _windows_type(x: TensorType, window: Shape, stride: Shape, dilation: Shape) -> TensorType:
+    lead = x.ndim - len(window)
+    if lead < 0:
+        raise ShapeError(f"a window {list(window)} has more axes than {x}")
+    return x.with_shape((*x.shape[:lead], *positions(x.shape[lead:], window, stride, dilation), *window))
+
+
+def windows_of(x: Array, window: Shape, stride: Shape, dilation: Shape) -> Array:
+    """The NumPy twin of `sliding_windows`: a view."""
+    axes = tuple(range(x.ndim - len(window), x.ndim))
+    densest = np.lib.stride_tricks.sliding_window_view(x, spans(window, dilation), axes)
+    return densest[(..., *(slice(None, None, step) for step in (*stride, *dilation)))]
+
+
+def _windows_back(ct: Tensor, out: Tensor, x: Tensor, window: Shape, stride: Shape, dilation: Shape) -> Tensor:
+    return cast(overlap_add(ct, x.shape[x.ndim - len(window) :], stride=stride, dilation=dilation), x.dtype)
+
+
+def _draw_windows(draw: Draw) -> Sample:
+    count = draw.integer(1, 2)
+    window, stride, dilation = (tuple(draw.integer(1, 3) for _ in range(count)) for _ in range(3))
+    sizes = tuple(span + draw.integer(0, 3) for span in spans(window, dilation))
+    x = draw.floats((*draw.shape(most=2), *sizes))
+    return Sample((x,), {"window": window, "stride": stride, "dilation": dilation})
+
+
+SLIDING_WINDOWS = define(
+    "sliding_windows",
+    takes=(ANY,),
+    infer=_windows_type,
+    numpy=windows_of,
+    vjp=(_windows_back,),
+    samples=_draw_windows,
+)
+
+
+@method
+def sliding_windows(x: TensorLike, window: PerAxis, *, stride: PerAxis = 1, dilation: PerAxis = 1) -> Tensor:
+    """All windows over the last axes: out[..., p, k] = x[..., p * stride + k * dilation]. No data are moved.
+
+    Args:
+        x: a tensor [..., *sizes].
+        window: number of elements of a window along each of the last axes; a single number is for the last axis.
+        stride: distance between neighbouring windows, for each axis or for all.
+        dilation: distance between neighbouring elements of a window, for each axis or for all.
+
+    Returns a tensor [..., *positions, *window] with (size - (window - 1) * dilation - 1) // stride + 1 positions on an
+    axis. Elements after the last window are left out.
+
+    Raises `ShapeError` if a window does not fit into its axis.
+
+    >>> sliding_windows([1, 2, 3, 4, 5], 3, stride=2)
+    tensor([[1, 2, 3],
+            [3, 4, 5]], i64[2, 3])
+    """
+    sides = per_axis("sliding_windows: window", window, _axes(window))
+    every, apart = _steps("sliding_windows", len(sides), stride, dilation)
+    return apply(SLIDING_WINDOWS, as_tensor(x), window=sides, stride=every, dilation=apart)
+
+
+def _axes(given: PerAxis) -> int:
+    """How many of the last axes are meant: a single number is for one."""
+    return len(given) if isinstance(given, Sequence) else 1
+
+
+def _steps(name: str, count: int, stride: PerAxis, dilation: PerAxis) -> tuple[Shape, Shape]:
+    if not count:
+        raise ShapeError(f"{name}: at least one axis is needed")
+    return per_axis(f"{name}: stride", stride, count), per_axis(f"{name}: dilation", dilation, count)
+
+
+def _overlap_type(y: TensorType, size: Shape, stride: Shape, dilation: Shape) -> TensorType:
+    lead = y.ndim - 2 * len(size)
+    if lead < 0:
+        raise ShapeError(f"{y} has too few axes: two are needed for each of the sizes {list(size)}")
+    found, window = y.shape[lead : lead + len(size)], y.shape[lead + len(size) :]
+    expected = positions(size, window, stride, dilation)
+    if found != expected:
+        raise ShapeError(f"{y} has windows at {list(found)} positions, but there are {list(expected)} in {list(size)}")
+    return y.with_shape((*y.shape[:lead], *size))
+
+
+def add_windows(y: Array, size: Shape, stride: Shape, dilation: Shape) -> Array:
+    """The NumPy twin of `overlap_add`: for each element of the window, all positions at once."""
+    lead = y.ndim - 2 * len(size)
+    counts, window = y.shape[lead : lead + len(size)], y.shape[lead + len(size) :]
+    out = np.zeros((*y.shape[:lead], *size), y.dtype)
+    for place in np.ndindex(*window):
+        starts = [k * d for k, d in zip(place, dilation, strict=True)]
+        hit = [slice(k, k + (n - 1) * s + 1, s) for k, n, s in zip(starts, counts, stride, strict=True)]
+        out[(..., *hit)] += y[(..., *place)]
+    return out
+
+
+def _overlap_back(ct: Tensor, out: Tensor, y: Tensor, size: Shape, stride: Shape, dilation: Shape) -> Tensor:
+    return sliding_windows(ct, y.shape[y.ndim - len(size) :], stride=stride, dilation=dilation)
+
+
+def _draw_overlap(draw: Draw) -> Sample:
+    x, geometry = (sample := _draw_windows(draw)).inputs[0], sample.attributes
+    size = x.shape[x.ndim - len(geometry["window"]) :]
+    y = draw.floats(windows_of(x, **geometry).shape)
+    return Sample((y,), {"size": size, "stride": geometry["stride"], "dilation": geometry["dilation"]})
+
+
+OVERLAP_ADD = define(
+    "overlap_add",
+    takes=(NUMBERS,),
+    infer=_overlap_type,
+    numpy=add_windows,
+    vjp=(_overlap_back,),
+    samples=_draw_overlap,
+)
+
+
+@method
+def overlap_add(y: TensorLike, size: PerAxis, *, stride: PerAxis = 1, dilation: PerAxis = 1) -> Tensor:
+    """Windows added up where they overlap: out[..., s] = sum of y[..., p, k] with p * stride + k * dilation = s.
+
+    The transpose of `sliding_windows`: from [..., *positions, *window] back to [..., *size]. A single number `size` is
+    for one axis. Elements that no window covers are 0.
+
+    Raises `ShapeError` if `size` does not have as many positions as y has windows.
+
+    >>> overlap_add([[1, 2, 3], [10, 20, 30]], 6, stride=2)
+    tensor([ 1,  2, 13, 20, 30,  0], i64[6])
+    """
+    y = computable(y)
+    sizes = per_axis("overlap_add: size", size, _axes(size))
+    every, apart = _steps("overlap_add", len(sizes), stride, dilation)
+    return apply(OVERLAP_ADD, y, size=sizes, stride=every, dilation=apart)
+
+
+def max_pool(
+    x: TensorLike,
+    window: PerAxis,
+    *,
+    stride: PerAxis | None = None,
+    padding: PaddingLike = 0,
+    dilation: PerAxis = 1,
+) -> Tensor:
+    """The largest element of each window over the last axes.
+
+    Args:
+        x: a tensor [..., *sizes]; integers become float32.
+        window: size of the window along each of the last axes; a single number is for all axes after the first two,
+            as in [batch, channels, *sizes].
+        stride: distance between neighbouring windows; the window's size where it is not given.
+        padding: how many elements, smaller than any number, to add at both ends of each axis, or (low, high).
+        dilation: distance between neighbouring elements of a window.
+
+    The gradient goes to the largest element, of equal ones to the first; NaN counts as largest.
+
+    Raises `ShapeError` if a window does not fit, or padding is more than half of it.
+
+    >>> max_pool([[[1.0, 2.0, 5.0, 4.0, 9.0]]], 2)
+    tensor([[[2., 5.]]], f32[1, 1, 2])
+    """
+    windows, kernel = _pool_windows("max_pool", real(x), window, stride, padding, dilation, -np.inf)
+    elements = reshape(windows, (*windows.shape[: -len(kernel)], size_of(kernel)))
+    chosen = argmax(elements, -1, keepdims=True) == np.arange(size_of(kernel))
+    return sum(where(chosen, elements, 0.0), -1)  # a choice is differentiated without gathering or scattering
+
+
+def avg_pool(
+    x: TensorLike,
+    window: PerAxis,
+    *,
+    stride: PerAxis | None = None,
+    padding: PaddingLike = 0,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window over the last axes.
+
+    Args:
+        x: a tensor [..., *sizes]; integers become float32.
+        window: size of the window along each of the last axes; a single number is for all axes after the first two,
+            as in [batch, channels, *sizes].
+        stride: distance between neighbouring windows; the window's size where it is not given.
+        padding: how many zeros to add at both ends of each axis, or (low, high).
+        count_include_pad: whether these zeros count as elements of the mean.
+
+    Raises `ShapeError` if a window does not fit, or padding is more than half of it.
+
+    >>> avg_pool([[[1.0, 2.0, 5.0, 4.0]]], 2, padding=1, count_include_pad=False)
+    tensor([[[1. , 3.5, 4. ]]], f32[1, 1, 3])
+    """
+    x = real(x)
+    windows, kernel = _pool_windows("avg_pool", x, window, stride, padding, 1, 0.0)
+    last = tuple(range(-len(kernel), 0))
+    total: Any = sum(windows, last)
+    if count_include_pad:
+        return total / float(size_of(kernel))
+    with tracing(None):  # how many are no padding is known before any value is
+        ones = as_tensor(np.ones(x.shape[x.ndim - len(kernel) :], x.dtype.numpy))
+        inside, _ = _pool_windows("avg_pool", ones, kernel, stride, padding, 1, 0.0)
+        counts = sum(inside, last).numpy()
+    return total / counts
+
+
+def _pool_windows(
+    name: str,
+    x: Tensor,
+    window: PerAxis,
+    stride: PerAxis | None,
+    padding: PaddingLike,
+    dilation: PerAxis,
+    fill: float,
+) -> tuple[Tensor, Shape]:
+    """The windows of a padded tensor, and their size."""
+    if not isinstance(window, Sequence) and x.ndim < 3:
+        raise ShapeError(f"{name}: a single number as window is for [batch, channels, *sizes], not for {x.type}")
+    kernel = per_axis(f"{name}: window", window, len(window) if isinstance(window, Sequence) else x.ndim - 2)
+    if len(kernel) > x.ndim:
+        raise ShapeError(f"{name}: a window {list(kernel)} has more axes than {x.type}")
+    every, apart = _steps(name, len(kernel), kernel if stride is None else stride, dilation)
+    pairs = padding_pairs(f"{name}: padding", padding, len(kernel))
+    if any(2 * max(pair) > span for pair, span in zip(pairs, spans(kernel, apart), strict=True)):
+        raise ShapeError(f"{name}: padding {padding} is more than half of the window {list(kernel)}")
+    padded = pad(x, [*[(0, 0)] * (x.ndim - len(kernel)), *pairs], fill)
+    return sliding_windows(padded, kernel, stride=every, dilation=apart), kernel

@@ -1,0 +1,105 @@
+"""What the current thread is doing: tracing or computing, recording or not, and for which line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import TraceError
+from chainrule.sources import Source
+
+if TYPE_CHECKING:
+    from chainrule.tensor import Tensor
+
+
+class Tracing:
+    """What happens while a function is traced: tensors from outside that it reads, and those that it assigns."""
+
+    def __init__(self) -> None:
+        self.captured: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its stand-in
+        self.assigned: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its new value
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # id -> the tensor outside, what backward gave it
+        self.outer = current.tracing
+
+    def read(self, x: Tensor) -> Tensor:
+        """The node that stands for `x` here."""
+        if id(x) in self.assigned:
+            return self.assigned[id(x)][1]
+        if x.tracing is self:
+            return x
+        if id(x) not in self.captured:
+            if x.value is None and not self.is_inside(x.tracing):
+                raise TraceError(f"a tensor {x.type} made at {x.source}  {x.source.text}  belongs to another trace")
+            stand_in = type(x)(x.type, None, requires_grad=x.requires_grad, source=x.source, name=x.name)
+            self.captured[id(x)] = (x, stand_in)
+        return self.captured[id(x)][1]
+
+    def is_inside(self, other: Tracing | None) -> bool:
+        """Whether this is going on within another one."""
+        return other is not None and (self.outer is other or (self.outer is not None and self.outer.is_inside(other)))
+
+
+class State(threading.local):
+    """What the current thread is doing."""
+
+    def __init__(self) -> None:
+        self.tracing: Tracing | None = None
+        self.recording = True
+        self.source: Source | None = None
+
+
+current = State()
+
+
+@contextmanager
+def tracing(new: Tracing | None) -> Generator[None]:
+    """Inside, operations make nodes without values; with None, they compute again."""
+    old, current.tracing = current.tracing, new
+    try:
+        yield
+    finally:
+        current.tracing = old
+
+
+@contextmanager
+def recording(on: bool) -> Generator[None]:
+    """Inside, operations on tensors that require a gradient are recorded, or not."""
+    old, current.recording = current.recording, on
+    try:
+        yield
+    finally:
+        current.recording = old
+
+
+def no_grad() -> Any:
+    """A context in which nothing is recorded for `backward`; works as a decorator, too.
+
+    >>> w = tensor(2.0, requires_grad=True)
+    >>> with no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
+    """
+    return recording(False)
+
+
+@contextmanager
+def source_line(source: Source) -> Generator[None]:
+    """Inside, every node says that it was made at this line."""
+    old, current.source = current.source, source
+    try:
+        yield
+    finally:
+        current.source = old
+
+
+def current_recording() -> bool:
+    """Whether operations are recorded in this thread."""
+    return current.recording
+
+
+def current_tracing() -> Tracing | None:
+    """The tracing that is under way in this thread, if any."""
+    return current.tracing

@@ -1,0 +1,301 @@
+"""From a table to a trained network that predicts one of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import metrics, nn, optim
+from chainrule.data.batches import Arrays
+from chainrule.data.preprocess import Preprocessor
+from chainrule.data.schema import Schema, Task, infer_schema
+from chainrule.data.split import Split, split
+from chainrule.data.table import Table
+from chainrule.data.target import TargetEncoder, TargetScaler, fit_target
+from chainrule.errors import DefinitionError
+from chainrule.nn.initializers import glorot_normal, he_normal
+from chainrule.random import Generator
+from chainrule.training.callbacks import BestWeights, Callback, EarlyStopping, TimeLimit
+from chainrule.training.history import History
+from chainrule.training.trainer import Metric, Trainer, predict
+
+Codec: TypeAlias = "TargetEncoder | TargetScaler"
+
+OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "adagrad": optim.Adagrad,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "rmsprop": optim.RMSprop,
+    "sgd": partial(optim.SGD, momentum=0.9, nesterov=True),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen about a training on a table.
+
+    Attributes:
+        hidden: widths of the hidden layers; by default two layers as wide as the features ask for.
+        epochs: most passes over the training rows.
+        lr: learning rate.
+        batch_size: rows of an update; by default 32, and more for large tables.
+        optimizer: one of "adam", "adamw", "sgd" (Nesterov momentum 0.9), "rmsprop", "adagrad".
+        dropout: share of hidden units that are dropped in training.
+        patience: epochs without a better validation loss after which training stops.
+        time_limit: most seconds, or None.
+        seed: of the split, the first weights, dropout and the order of the rows.
+
+    Raises `DefinitionError` for a value that cannot be.
+
+    >>> Settings(hidden=(64,), lr=0.01).lr
+    0.01
+    """
+
+    hidden: tuple[int, ...] | None = None
+    epochs: int = 200
+    lr: float = 1e-3
+    batch_size: int | None = None
+    optimizer: str = "adam"
+    dropout: float = 0.1
+    patience: int = 20
+    time_limit: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        wrong = [
+            ("hidden", any(n < 1 for n in self.hidden or ()), "widths of at least 1"),
+            ("epochs", self.epochs < 1, "at least 1"),
+            ("lr", not 0 < self.lr < float("inf"), "a positive number"),
+            ("batch_size", self.batch_size is not None and self.batch_size < 1, "at least 1"),
+            ("optimizer", self.optimizer not in OPTIMIZERS, f"one of {', '.join(sorted(OPTIMIZERS))}"),
+            ("dropout", not 0 <= self.dropout < 1, "in [0, 1)"),
+            ("patience", self.patience < 1, "at least 1"),
+            ("time_limit", self.time_limit is not None and not self.time_limit > 0, "more than 0 seconds"),
+            ("seed", not 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
+        ]
+        for name, bad, allowed in wrong:
+            if bad:
+                raise DefinitionError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class TableModel:
+    """A network with all that it takes to go from a table to predictions."""
+
+    schema: Schema
+    preprocessor: Preprocessor
+    codec: Codec
+    hidden: tuple[int, ...]
+    dropout: float
+    network: nn.Sequential
+
+    def outputs(self, table: Table) -> tuple[NDArray[Any], list[str]]:
+        """What the network says of every row, logits [rows, classes] or standardised values [rows, 1]; and notices."""
+        x, notices = self.preprocessor.transform(table)
+        return predict(self.network, x), notices
+
+    def predict(self, table: Table) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Columns of predictions, one entry a row, and what the user should be told.
+
+        For classes: "prediction", and the probability of each class as "probability of ..."; for a quantity:
+        "prediction".
+
+        Raises `DataError` for a table that lacks columns or holds other kinds of values.
+        """
+        outputs, notices = self.outputs(table)
+        if isinstance(self.codec, TargetScaler):
+            return {"prediction": self.codec.decode(outputs[:, 0])}, notices
+        p = probabilities(outputs)
+        columns: dict[str, NDArray[Any]] = {"prediction": self.codec.decode(p.argmax(axis=1))}
+        for i, name in enumerate(self.codec.classes):
+            columns[f"probability of {name}"] = p[:, i]
+        return columns, notices
+
+    def score(self, table: Table) -> dict[str, float]:
+        """The metrics of the model on rows whose target is known."""
+        outputs, _ = self.outputs(table)
+        return _scores(self.codec, outputs, _targets(self.codec, table, self.schema.target.name))
+
+
+@dataclass(frozen=True, eq=False)
+class TableRun:
+    """A trained model, and what there is to say about its training.
+
+    Attributes:
+        model: the model with its best weights.
+        settings: as they were used, with nothing left open.
+        history: the figures of each epoch.
+        rows: the rows of the table in each part.
+        test: metrics on the test rows.
+        baseline: the same metrics for always predicting the most frequent class, or the mean.
+        notices: what the user should be told.
+    """
+
+    model: TableModel
+    settings: Settings
+    history: History
+    rows: Split
+    test: dict[str, float]
+    baseline: dict[str, float]
+    notices: list[str] = field(default_factory=list[str])
+
+
+def network_for(features: int, outputs: int, hidden: Sequence[int], dropout: float, seed: int) -> nn.Sequential:
+    """A multilayer perceptron: Linear, ReLU and Dropout for each hidden layer, then a Linear to the outputs.
+
+    Weights start with He's normal distribution, those of the last layer with Glorot's; biases start at zero.
+    """
+    generator = Generator(seed)
+    widths = [features, *hidden, outputs]
+    layers: list[nn.Module] = []
+    for i, (n, m) in enumerate(pairwise(widths)):
+        last = i == len(hidden)
+        draw = partial(glorot_normal if last else he_normal, generator=generator)
+        linear = nn.Linear(n, m, bias=False, initializer=draw)
+        linear.bias = nn.Parameter(np.zeros(m, np.float32), name="bias")
+        layers.append(linear)
+        if not last:
+            layers += [nn.ReLU(), *([nn.Dropout(dropout, generator=generator)] if dropout else [])]
+    return nn.Sequential(*layers)
+
+
+def train_table(
+    table: Table,
+    target: str,
+    settings: Settings | None = None,
+    *,
+    task: Task | None = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    callbacks: Iterable[Callback] = (),
+) -> TableRun:
+    """Train a multilayer perceptron to predict a column of a table from the others.
+
+    The rows are split into training, validation and test parts, stratified for classes; columns are prepared by what
+    the training rows teach; training stops early by the validation loss, and the best weights are kept.
+
+    Args:
+        table: the data, from `read_table` or `Table.from_columns`.
+        target: name of the column to predict.
+        settings: see `Settings`.
+        task: "classification" or "regression"; by default what the target looks like.
+        drop: columns not to learn from.
+        keep: columns to learn from, whatever they look like.
+        fractions: shares of the three parts. Without a test part, no test figures are made.
+        callbacks: told of the batches and epochs, after the library's own.
+
+    Raises `DataError` if the table cannot be learned from.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=200)
+    >>> run = train_table(Table.from_columns({"x": x, "y": x > 0}), "y", Settings(epochs=30))
+    >>> run.test["accuracy"] > 0.9
+    True
+    """
+    found = infer_schema(table, target, task=task, drop=drop, keep=keep)
+    rows = table.take(found.rows)
+    codec = _codec(rows, found.schema)
+    labels = codec.encode(rows[target]) if isinstance(codec, TargetEncoder) else None
+    chosen = settings or Settings()
+    parts = split(rows.rows, fractions, seed=chosen.seed, stratify=labels)
+    if isinstance(codec, TargetScaler):
+        codec = TargetScaler.fit(rows[target].take(parts.train), target)
+    preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
+    x, _ = preprocessor.transform(rows)
+    y = _targets(codec, rows, target)
+    outputs = len(codec.classes) if isinstance(codec, TargetEncoder) else 1
+    settled = _settled(chosen, len(parts.train), x.shape[1])
+    assert settled.hidden is not None and settled.batch_size is not None
+    network = network_for(x.shape[1], outputs, settled.hidden, settled.dropout, settled.seed)
+    model = TableModel(found.schema, preprocessor, codec, settled.hidden, settled.dropout, network)
+    trainer = Trainer(
+        network,
+        loss=loss_of(found.schema.task),
+        optimizer=OPTIMIZERS[settled.optimizer](network.parameters(), lr=settled.lr),
+        metrics=_metric_of(codec),
+        seed=settled.seed,
+    )
+    own: list[Callback] = [BestWeights(), EarlyStopping(settled.patience)] if len(parts.validation) else []
+    own += [TimeLimit(settled.time_limit)] if settled.time_limit is not None else []
+    history = trainer.fit(
+        Arrays(x[parts.train], y[parts.train]),
+        validation=Arrays(x[parts.validation], y[parts.validation]) if len(parts.validation) else None,
+        epochs=settled.epochs,
+        batch_size=settled.batch_size,
+        callbacks=[*own, *callbacks],
+    )
+    kept = Split(*(found.rows[part] for part in parts))
+    test, baseline = {}, {}
+    if len(parts.test):
+        test = _scores(codec, trainer.predict(x[parts.test]), y[parts.test])
+        baseline = _scores(codec, _baseline(codec, y[parts.train], len(parts.test)), y[parts.test])
+    return TableRun(model, settled, history, kept, test, baseline, [*found.notices, *notices])
+
+
+def _codec(rows: Table, schema: Schema) -> Codec:
+    return fit_target(rows[schema.target.name], schema)
+
+
+def _settled(settings: Settings, rows: int, features: int) -> Settings:
+    """The settings with a number in every place: widths of 32 to 256 by the features, batches of 32 to 256 by the rows."""
+    width = min(max(32, 2 ** int(np.ceil(np.log2(2 * features)))), 256)
+    batch = min(max(32, 2 ** int(np.log2(max(rows, 1) / 100 + 1))), 256)
+    return replace(settings, hidden=settings.hidden or (width, width), batch_size=settings.batch_size or batch)
+
+
+def loss_of(task: Task) -> str:
+    """The name of the loss that a task is trained with."""
+    return "cross_entropy" if task == "classification" else "mse"
+
+
+def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The softmax of logits [rows, classes], in float64."""
+    shifted = np.asarray(logits, np.float64)
+    e = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def _targets(codec: Codec, rows: Table, target: str) -> NDArray[Any]:
+    """Classes [rows], or standardised values [rows, 1], as the network's outputs are compared with."""
+    y = codec.encode(rows[target], rows.source)
+    return y if isinstance(codec, TargetEncoder) else y[:, None]
+
+
+def _metric_of(codec: Codec) -> dict[str, Metric]:
+    """The figure that the progress bar shows beside the loss."""
+    if isinstance(codec, TargetEncoder):
+        return {"accuracy": lambda outputs, y: metrics.accuracy(outputs.argmax(axis=1), y)}
+    return {"r2": metrics.r2}
+
+
+def _scores(codec: Codec, outputs: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+    """All figures for outputs of the network, in the target's own unit."""
+    if isinstance(codec, TargetScaler):
+        guess, truth = codec.decode(outputs).ravel(), codec.decode(y).ravel()
+        return {"R2": metrics.r2(guess, truth), "RMSE": metrics.rmse(guess, truth), "MAE": metrics.mae(guess, truth)}
+    p = probabilities(outputs)
+    guess = p.argmax(axis=1)
+    found = {
+        "accuracy": metrics.accuracy(guess, y),
+        "balanced accuracy": metrics.balanced_accuracy(guess, y),
+        "macro F1": metrics.f1_macro(guess, y),
+        "log loss": metrics.log_loss(p, y),
+    }
+    if p.shape[1] == 2 and len(np.unique(y)) == 2:
+        found["ROC AUC"] = metrics.roc_auc(p[:, 1], y)
+    return found
+
+
+def _baseline(codec: Codec, y: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Outputs that know the training targets only: the classes' frequencies as logits, or the mean."""
+    if isinstance(codec, TargetScaler):
+        return np.full((rows, 1), y.mean())
+    shares = np.bincount(y, minlength=len(codec.classes)) / len(y)
+    return np.tile(np.log(np.maximum(shares, 1e-12)), (rows, 1))

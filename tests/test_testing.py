@@ -1,0 +1,388 @@
+"""The public testing tools: they pass what is right and catch what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+from chainrule.autodiff import constant_like
+from chainrule.errors import DefinitionError, DtypeError, ShapeError
+from chainrule.gradients import gradients
+from chainrule.interpret import interpret
+from chainrule.op import NON_DIFFERENTIABLE, REGISTRY, JointRule, Op
+from chainrule.ops import exp, log, matmul, stop_gradient, tanh
+from chainrule.ops.rules import same_type
+from chainrule.samples import Sample, floats
+from chainrule.tensor import Tensor, apply, tensor
+from chainrule.testing import check_gradients, check_op, random_graph, random_inputs
+from chainrule.trace import trace
+from chainrule.types import ANY, FLOATS, NUMBERS, TensorType, float32, float64
+
+X = np.array([0.5, -1.0, 2.0])
+W = np.array([[0.3, -0.2], [1.0, 0.7], [-0.4, 0.1]])
+
+SINE = Op("sine", (FLOATS,), same_type, np.sin, (lambda ct, out, x: ct * x.cos(),), floats())
+
+
+def declared(op=SINE, **changes):
+    return dataclasses.replace(op, **changes)
+
+
+# ---- check_gradients ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        (lambda x, w: tanh(x @ w), (X, W)),
+        (lambda p: {"a": p["x"] * 2.0, "b": [exp(p["w"][0])]}, ({"x": X, "w": (W,)},)),
+        (lambda x, n: x * n, (X, np.array([1, 2, 3]))),
+        (lambda x, n, flag: x * n if flag else x, (X, 3, True)),
+        (lambda x: (x * x, x > 0), (X,)),
+        (lambda x: x, (X,)),
+        (lambda x: x * 0.0 + 1.0, (X,)),
+        (lambda x: tensor(np.ones(2)), (X,)),
+        (lambda x: (x * x).sum(), (np.zeros((2, 0)),)),
+        (lambda x: (x * x).sum(0), (np.linspace(-1, 1, 40).reshape(8, 5),)),
+        (lambda x: x * x, (0.5,)),
+        (lambda x: x * x * x, (X.astype(np.float32),)),
+        (lambda x: x * x * x, (tensor([1.0, 2.0], "bfloat16"),)),
+    ],
+)
+def test_right_derivatives_pass(function, args):
+    check_gradients(function, args, order=3)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
+def test_right_derivatives_pass_at_any_scale(scale):
+    check_gradients(lambda x, y: x * y / (x + y), (scale * np.array([1.0, 2.0]), scale * np.array([0.5, 3.0])))
+
+
+def test_differences_are_good_to_nine_digits_near_a_singularity():
+    check_gradients(lambda x: log(x) * (1.0 / x), (np.array([0.2, 3.0]),), rtol=1e-7)
+
+
+def wrong(factor=1.01, where=slice(None), base=SINE):
+    """The sine with a derivative that is off by a factor, or only for some elements."""
+
+    def rule(ct, out, x):
+        factors = np.ones(x.shape)
+        factors[where] = factor
+        return ct * x.cos() * factors
+
+    return declared(base, vjp=(rule,))
+
+
+@pytest.mark.parametrize("factor", [1.01, 0.99, 1.00001, -1.0, 0.0, np.nan])
+def test_a_wrong_factor_is_caught(factor):
+    with pytest.raises(AssertionError, match=r"derivative 1 of sine at test_testing.py:\d+ .*input 0"):
+        check_gradients(lambda x: apply(wrong(factor), x), (X,))
+
+
+@pytest.mark.parametrize("element", range(6))
+def test_an_error_in_a_single_element_is_caught_and_named(element):
+    place = np.unravel_index(element, W.shape)
+    with pytest.raises(AssertionError) as caught:
+        check_gradients(lambda w: apply(wrong(where=place), w) * 1.0, (W,), order=1)
+    assert "derivative 1 of multiply at test_testing.py" in str(caught.value)
+    assert "differences of values give" in str(caught.value) and "allowed 1.0e-06" in str(caught.value)
+
+
+def test_the_path_of_the_input_is_named():
+    with pytest.raises(AssertionError, match=r"input 0\.layers\.1"):
+        check_gradients(lambda p: p["layers"][0] * apply(wrong(), p["layers"][1]), ({"layers": [X, X]},))
+
+
+def test_a_missing_path_is_caught():
+    with pytest.raises(AssertionError, match="input 0"):
+        check_gradients(lambda x: x * stop_gradient(x), (X,))
+
+
+def test_a_derivative_where_there_is_none_is_caught():
+    floor = declared(numpy=np.floor, vjp=(lambda ct, out, x: ct * 0.01,))
+    with pytest.raises(AssertionError, match="input 0"):
+        check_gradients(lambda x: apply(floor, x), (X + 0.25,))
+    check_gradients(lambda x: apply(declared(floor, vjp=(None,)), x), (X + 0.25,))
+
+
+def test_a_derivative_of_zero_that_cancels_passes():
+    """The gradient of the sum of a softmax: zero, but computed from numbers that are not."""
+    check_gradients(lambda x: (exp(x) / exp(x).sum()).sum(), (X,))
+
+
+def test_an_error_in_the_second_derivative_alone_is_caught():
+    op = declared(vjp=(lambda ct, out, x: ct * apply(wrong(base=declared(numpy=np.cos)), x),))
+    check_gradients(lambda x: apply(op, x), (X,), order=1)
+    with pytest.raises(AssertionError, match="derivative 2 of .*input 0"):
+        check_gradients(lambda x: apply(op, x), (X,))
+
+
+def test_a_rule_that_is_not_linear_in_the_cotangent_is_caught():
+    op = declared(vjp=(lambda ct, out, x: ct * ct * x.cos() / stop_gradient(ct),))
+    with pytest.raises(AssertionError, match="forward derivative 1|cotangent of output 0"):
+        check_gradients(lambda x: apply(op, x), (X,))
+
+
+@pytest.mark.parametrize("change", [lambda g: g.cast("float32"), lambda g: g.reshape(-1, 1)])
+def test_a_gradient_of_another_type_is_caught(change):
+    op = declared(vjp=(lambda ct, out, x: change(ct * x.cos()),))
+    with pytest.raises(AssertionError, match=r"the gradient is .*, the input f64\[3\]"):
+        check_gradients(lambda x: apply(op, x), (X,))
+
+
+def test_a_loose_tolerance_lets_small_errors_pass():
+    check_gradients(lambda x: apply(wrong(1.00001), x), (X,), rtol=1e-3)
+
+
+def test_other_seeds_and_fewer_components_can_be_asked_for():
+    large = np.linspace(-1, 1, 100)
+    check_gradients(tanh, (large,), components=0, seed=3)
+    with pytest.raises(AssertionError):
+        check_gradients(lambda x: apply(wrong(where=57), x), (large,), components=100)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "error", "words"),
+    [
+        (tanh, X, DefinitionError, "args must be a list or tuple of arguments, not ndarray"),
+        (tanh, (np.array([1, 2]),), DefinitionError, "no float input, or no float output"),
+        (lambda x: x > 0, (X,), DefinitionError, "no float input, or no float output"),
+        (lambda x: x.cast("float32"), (X,), DtypeError, r"must compute in float64, but an output is f32\[3\]"),
+        (matmul, (X, np.ones((2, 2))), ShapeError, "inner sizes differ"),
+    ],
+)
+def test_what_cannot_be_checked_says_why(function, args, error, words):
+    with pytest.raises(error, match=words):
+        check_gradients(function, args)
+
+
+# ---- check_op ----------------------------------------------------------------------------------------------------------
+
+
+def changes_its_input(x):
+    x[...] = np.abs(x)
+    return np.sin(x)
+
+
+class Forgetful:
+    """A function that gives another result each time."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return np.sin(x) + self.calls
+
+
+def test_a_right_declaration_passes():
+    check_op(SINE, seeds=range(3))
+
+
+def test_operations_with_several_outputs_are_checked():
+    def swap_back(cts, out, x, y):
+        return [cts[1], cts[0]]
+
+    fields = {"infer": lambda x, y: (y, x), "numpy": lambda x, y: (y, x), "samples": floats(inputs=2)}
+    check_op(Op("swap", (ANY,), vjp=JointRule(swap_back), **fields))
+    with pytest.raises(AssertionError, match="derivative 1 of pick"):
+        check_op(Op("swap", (ANY,), vjp=JointRule(lambda cts, out, x, y: cts), **fields))
+    with pytest.raises(AssertionError, match="2 outputs are inferred, but there are 1"):
+        check_op(Op("swap", (ANY,), vjp=JointRule(swap_back), **{**fields, "numpy": lambda x, y: (x,)}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"infer": lambda x: x.with_shape((*x.shape, 1))}, "is inferred, but the NumPy function returns"),
+        ({"infer": lambda x: x.with_dtype(float64)}, r"f64\[.*\] is inferred, but the NumPy function returns float32"),
+        ({"numpy": lambda x: np.sin(x).astype(np.float64)}, "but the NumPy function returns float64"),
+        ({"numpy": lambda x: np.sin(x)[None]}, "but the NumPy function returns"),
+        ({"numpy": changes_its_input}, "the NumPy function changes input 0"),
+        ({"numpy": Forgetful()}, "gives other bits the second time"),
+        ({"numpy": lambda x: np.sqrt(x - 10)}, "the result holds NaN: draw samples from where it is defined"),
+        ({"numpy": lambda x: np.sin(x.ravel("K").reshape(x.shape))}, "depends on the inputs' memory layout"),
+        ({"numpy": lambda x: np.sin(x) * np.asarray(1.01, x.dtype)}, "derivative 1 of sine"),
+        ({"vjp": (lambda ct, out, x: ct * x.cos(), None)}, "2 rules for 1 inputs"),
+        ({"vjp": (None,)}, "derivative 1 of sine"),
+        ({"takes": (frozenset({float32}),)}, "must take float64, in which derivatives are checked"),
+        ({"samples": lambda draw: Sample((np.ones(draw.shape()),))}, "samples must have the data type that is asked for"),
+        ({"name": "nameless", "infer": lambda x: x, "samples": lambda draw: Sample((draw.floats(()),))}, None),
+    ],
+)  # fmt: skip
+def test_a_broken_promise_is_caught(changes, words):
+    if words is None:
+        check_op(declared(**changes))
+        return
+    with pytest.raises(AssertionError, match=words) as caught:
+        check_op(declared(**changes))
+    assert str(caught.value).startswith("sine")
+
+
+def test_a_data_type_that_is_accepted_though_not_declared_is_caught(monkeypatch):
+    monkeypatch.setattr("chainrule.testing.operations.infer", lambda op, inputs, attributes: inputs[0].type)
+    with pytest.raises(AssertionError, match="it accepts bool as input 0"):
+        check_op(SINE)
+
+
+def test_an_operation_without_derivative_must_not_be_recorded(monkeypatch):
+    op = declared(numpy=np.sign, vjp=NON_DIFFERENTIABLE)
+    check_op(op)
+    recorded = Tensor(TensorType(float64, ()), np.zeros(()), requires_grad=True)
+    monkeypatch.setattr("chainrule.testing.operations.Case.apply", lambda case, *inputs: [recorded])
+    monkeypatch.setattr("chainrule.testing.operations._check_graph", lambda case: None)
+    with pytest.raises(AssertionError, match="it is NON_DIFFERENTIABLE, but is recorded"):
+        check_op(op)
+
+
+def test_an_operation_that_gives_other_bits_when_interpreted_is_caught(monkeypatch):
+    monkeypatch.setattr("chainrule.testing.operations.interpret", lambda graph, values: [np.zeros(3)])
+    with pytest.raises(AssertionError, match="eagerly it gives .*, interpreted"):
+        check_op(SINE)
+
+
+def test_an_exception_says_for_which_sample_it_came():
+    def fails(x):
+        raise ZeroDivisionError("no")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        check_op(declared(numpy=fails))
+    assert "while checking sine (float32, sizes 'plain', layout 'plain', seed 0) of f32[" in caught.value.__notes__[0]
+
+
+def test_sums_may_differ_by_rounding_between_layouts_but_moved_data_may_not():
+    total = Op(
+        "total", (NUMBERS,), lambda x: x.with_shape(()), lambda x: np.sum(x.ravel("K")).astype(x.dtype),
+        (lambda ct, out, x: ct.broadcast_to(x.shape),), floats(),
+    )  # fmt: skip
+    check_op(total, seeds=range(5))
+    moved = declared(takes=(ANY,), numpy=lambda x: np.nextafter(x, x + x.strides[0] if x.ndim else x).astype(x.dtype))
+    with pytest.raises(AssertionError, match="depends on the inputs' memory layout|infer|ufunc"):
+        check_op(declared(moved, takes=(ANY - {float32},), numpy=lambda x: x.ravel("K").reshape(x.shape)))
+
+
+def test_infinite_results_are_compared_too():
+    inf = declared(numpy=lambda x: np.where(x > 0, np.inf, x).astype(x.dtype), vjp=NON_DIFFERENTIABLE)
+    check_op(inf)
+    by_layout = declared(inf, numpy=lambda x: np.where(x.strides < x.shape, np.inf, x).astype(x.dtype))
+    with pytest.raises(AssertionError, match="depends on the inputs' memory layout"):
+        check_op(declared(by_layout, numpy=lambda x: np.full_like(x, np.inf if x.flags.c_contiguous else 1.0)))
+
+
+# ---- random_graph ------------------------------------------------------------------------------------------------------
+
+GRAPHS = 200
+
+
+def with_values(graph, seed):
+    return [Tensor(x.type, v) for x, v in zip(graph.parameters, random_inputs(graph, seed), strict=True)]
+
+
+def bits(arrays):
+    return [(v.dtype, v.shape, v.tobytes()) for v in arrays]
+
+
+@pytest.mark.parametrize("first", range(0, GRAPHS, 20))
+def test_interpreted_and_eager_results_of_random_graphs_are_the_same_bits(first):
+    for seed in range(first, first + 20):
+        graph = random_graph(seed)
+        graph.verify()
+        values = with_values(graph, seed)
+        eager = [x.value for x in graph.replay(values)]
+        interpreted = interpret(graph, [x.value for x in values])
+        assert bits(interpreted) == bits(eager), f"seed {seed}\n{graph}"
+        assert [(v.dtype, v.shape) for v in eager] == [(y.dtype.numpy, y.shape) for y in graph.outputs]
+
+
+@pytest.mark.parametrize("first", range(0, GRAPHS, 20))
+def test_gradients_of_random_graphs_verify_and_are_finite(first):
+    for seed in range(first, first + 20):
+        graph = random_graph(seed)
+
+        def back(*inputs, graph=graph):
+            wrt = [x for x in inputs if x.dtype.is_float]
+            outputs = [y for y in graph.replay(inputs) if y.dtype.is_float]
+            found = gradients(outputs, [constant_like(y, 1.0) for y in outputs], wrt)
+            assert all(g is None or g.type == x.type for g, x in zip(found, wrt, strict=True))
+            return [g for g in found if g is not None]
+
+        values = with_values(graph, seed + 1)
+        backward = trace(back)(*values)
+        backward.verify()
+        for result in interpret(backward, [x.value for x in values]):
+            assert not np.isnan(result).any(), f"seed {seed}\n{backward}"
+
+
+def test_values_of_random_graphs_stay_finite_for_other_inputs():
+    for seed in range(60):
+        graph = random_graph(seed)
+        for inputs in (random_inputs(graph, 100 + seed), random_inputs(graph, 200 + seed)):
+            for value, y in zip(interpret(graph, inputs), graph.outputs, strict=True):
+                assert y.dtype.kind != "float" or np.isfinite(value).all(), f"seed {seed}\n{graph}"
+
+
+def test_a_seed_gives_the_same_graph_and_the_same_inputs():
+    def text(seed):
+        return "\n".join(line.split("#")[0] for line in str(random_graph(seed, size=12)).splitlines())
+
+    assert text(5) == text(5) != text(6)
+    graph = random_graph(5)
+    assert bits(random_inputs(graph, 1)) == bits(random_inputs(graph, 1))
+    assert bits(random_inputs(graph, 1)) != bits(random_inputs(graph, 2))
+
+
+def test_graphs_over_given_operations_are_the_same_on_every_machine():
+    names = ["add", "exp", "log", "matmul", "reshape", "sum", "tanh"]
+    text = "".join(
+        line.split("#")[0].rstrip() + "\n" for s in range(10) for line in str(random_graph(s, ops=names)).splitlines()
+    )
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "GOLDEN", text
+
+
+def test_all_operations_shapes_and_kinds_of_inputs_come_up():
+    graphs = [random_graph(seed) for seed in range(GRAPHS)]
+    nodes = [node for graph in graphs for node in graph.nodes]
+    assert set(REGISTRY) <= {node.op.name for node in nodes if node.op is not None}
+    sizes = {n for node in nodes if isinstance(node.type, TensorType) for n in node.shape}
+    assert {0, 1, 2, 3, 4} <= sizes
+    assert {x.dtype for graph in graphs for x in graph.inputs} == ANY
+    assert all(graph.outputs for graph in graphs) and sum(len(graph.outputs) > 1 for graph in graphs) > GRAPHS / 2
+    constants = [n for graph in graphs for n in graph.nodes if n.op is None and n.value is not None]
+    assert constants
+
+
+def test_operations_are_chained():
+    """The longest path is several operations long, in most graphs."""
+    depths = []
+    for seed in range(50):
+        depth = {}
+        for node in random_graph(seed).nodes:
+            depth[id(node)] = 1 + max((depth[id(x)] for x in node.inputs), default=0)
+        depths.append(max(depth.values()))
+    assert np.median(depths) >= 8
+
+
+def test_a_new_operation_takes_part_without_further_work(monkeypatch):
+    monkeypatch.setitem(REGISTRY, "sine", SINE)
+    assert any(node.op is SINE for node in random_graph(0, ops=["sine", "add"]).nodes)
+
+
+def test_an_operation_that_fits_nowhere_does_not_loop_forever(monkeypatch):
+    monkeypatch.setitem(REGISTRY, "huge", declared(name="huge", samples=lambda draw: Sample((np.ones((40, 40)),))))
+    assert random_graph(0, ops=["huge"]).outputs == ()
+
+
+@pytest.mark.parametrize(("names", "words"), [(["add", "warp"], "called warp"), ([], "called anything")])
+def test_unknown_operations_are_an_error(names, words):
+    with pytest.raises(DefinitionError, match=words):
+        random_graph(0, ops=names)
+
+
+def test_graphs_of_the_wanted_size():
+    for size in (0, 1, 30):
+        graph = random_graph(3, size=size, ops=["tanh", "negative"])
+        assert sum(n.op is not None and n.op.name == "negative" for n in graph.nodes) <= size
+        assert (len(graph.nodes) == 0) == (size == 0)
