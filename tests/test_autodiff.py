@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chainrule import nn, ops
 from chainrule.autodiff import grad, gradient_graph, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from chainrule.errors import DtypeError, GradientError, ShapeError
 from chainrule.interpret import interpret
-from chainrule import ops
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, tensor
 from chainrule.trace import trace
@@ -260,3 +260,39 @@ def test_a_chain_of_ten_thousand_operations_and_a_diamond_of_depth_200_finish():
         diamond = diamond + diamond
     diamond.backward()
     assert w.grad.item() == 2.0**200
+
+
+def test_two_updates_in_one_trace_do_what_two_updates_do():
+    def step(w):
+        (w * w * w).sum().backward()
+        with no_grad():
+            w.assign(w - 0.1 * w.grad)
+        w.grad = None
+
+    def twice(w):
+        step(w)
+        step(w)
+        return w * 1.0
+
+    w, v = tensor(X, requires_grad=True), tensor(X, requires_grad=True)
+    graph = trace(lambda: twice(w))()
+    twice(v)
+    np.testing.assert_array_equal(interpret(graph, [X])[0], v.numpy())
+    assert w.grad is None
+
+
+def test_a_parameter_assigned_between_forward_and_backward_is_an_error():
+    w = tensor(X, requires_grad=True, name="w")
+    loss = cubic(w)
+    w.assign(w * 2.0)
+    with pytest.raises(GradientError, match=r"w, was assigned a new value after it was used"):
+        loss.backward()
+
+
+def test_buffers_of_a_module_are_updated_and_get_no_gradient():
+    norm = nn.BatchNorm1d(3)
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32) + 2.0
+    found = grad(lambda m: (m(x) ** 3).sum())(norm)
+    assert found.running_mean is None and found.weight.shape == (3,)
+    np.testing.assert_allclose(norm.running_mean.numpy(), 0.1 * x.mean(0), rtol=1e-5)
+    assert jacobian(lambda m: m(x).sum(0))(norm).running_var is None

@@ -8,6 +8,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from chainrule.apply import apply
 from chainrule.autodiff import constant_like
 from chainrule.errors import DefinitionError, DtypeError, ShapeError
 from chainrule.gradients import gradients
@@ -16,10 +17,10 @@ from chainrule.op import NON_DIFFERENTIABLE, REGISTRY, JointRule, Op
 from chainrule.ops import exp, log, matmul, stop_gradient, tanh
 from chainrule.ops.rules import same_type
 from chainrule.samples import Sample, floats
-from chainrule.tensor import Tensor, apply, tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.testing import check_gradients, check_op, random_graph, random_inputs
 from chainrule.trace import trace
-from chainrule.types import ANY, FLOATS, NUMBERS, TensorType, float32, float64
+from chainrule.types import ANY, FLOATS, NUMBERS, TensorType, bfloat16, float32, float64
 
 X = np.array([0.5, -1.0, 2.0])
 W = np.array([[0.3, -0.2], [1.0, 0.7], [-0.4, 0.1]])
@@ -31,7 +32,7 @@ def declared(op=SINE, **changes):
     return dataclasses.replace(op, **changes)
 
 
-# ---- check_gradients ---------------------------------------------------------------------------------------------------
+# ---- check_gradients ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -116,13 +117,13 @@ def test_a_derivative_of_zero_that_cancels_passes():
 def test_an_error_in_the_second_derivative_alone_is_caught():
     op = declared(vjp=(lambda ct, out, x: ct * apply(wrong(base=declared(numpy=np.cos)), x),))
     check_gradients(lambda x: apply(op, x), (X,), order=1)
-    with pytest.raises(AssertionError, match="derivative 2 of .*input 0"):
+    with pytest.raises(AssertionError, match=r"derivative 2 of .*input 0"):
         check_gradients(lambda x: apply(op, x), (X,))
 
 
 def test_a_rule_that_is_not_linear_in_the_cotangent_is_caught():
     op = declared(vjp=(lambda ct, out, x: ct * ct * x.cos() / stop_gradient(ct),))
-    with pytest.raises(AssertionError, match="forward derivative 1|cotangent of output 0"):
+    with pytest.raises(AssertionError, match=r"forward derivative 1|cotangent of output 0"):
         check_gradients(lambda x: apply(op, x), (X,))
 
 
@@ -159,7 +160,7 @@ def test_what_cannot_be_checked_says_why(function, args, error, words):
         check_gradients(function, args)
 
 
-# ---- check_op ----------------------------------------------------------------------------------------------------------
+# ---- check_op -------------------------------------------------------------------------------------------------------
 
 
 def changes_its_input(x):
@@ -209,14 +210,11 @@ def test_operations_with_several_outputs_are_checked():
         ({"vjp": (lambda ct, out, x: ct * x.cos(), None)}, "2 rules for 1 inputs"),
         ({"vjp": (None,)}, "derivative 1 of sine"),
         ({"takes": (frozenset({float32}),)}, "must take float64, in which derivatives are checked"),
-        ({"samples": lambda draw: Sample((np.ones(draw.shape()),))}, "samples must have the data type that is asked for"),
-        ({"name": "nameless", "infer": lambda x: x, "samples": lambda draw: Sample((draw.floats(()),))}, None),
+        ({"samples": lambda draw: Sample((np.ones(draw.shape()),))}, "samples must have the data type that is asked"),
+        ({"vjp": (lambda ct, out, x: (ct * x.cos()).cast("float64"),)}, r"by input 0 is f64\[.*, the input f32"),
     ],
 )  # fmt: skip
 def test_a_broken_promise_is_caught(changes, words):
-    if words is None:
-        check_op(declared(**changes))
-        return
     with pytest.raises(AssertionError, match=words) as caught:
         check_op(declared(**changes))
     assert str(caught.value).startswith("sine")
@@ -240,7 +238,7 @@ def test_an_operation_without_derivative_must_not_be_recorded(monkeypatch):
 
 def test_an_operation_that_gives_other_bits_when_interpreted_is_caught(monkeypatch):
     monkeypatch.setattr("chainrule.testing.operations.interpret", lambda graph, values: [np.zeros(3)])
-    with pytest.raises(AssertionError, match="eagerly it gives .*, interpreted"):
+    with pytest.raises(AssertionError, match=r"(?s)eagerly it gives .*, interpreted \[0"):
         check_op(SINE)
 
 
@@ -253,26 +251,34 @@ def test_an_exception_says_for_which_sample_it_came():
     assert "while checking sine (float32, sizes 'plain', layout 'plain', seed 0) of f32[" in caught.value.__notes__[0]
 
 
+def nudge(x):
+    """One unit in the last place of a float64 that is not contiguous."""
+    return x.dtype.type(0) if x.dtype != np.float64 or x.flags.c_contiguous else np.spacing(x)
+
+
 def test_sums_may_differ_by_rounding_between_layouts_but_moved_data_may_not():
     total = Op(
         "total", (NUMBERS,), lambda x: x.with_shape(()), lambda x: np.sum(x.ravel("K")).astype(x.dtype),
         (lambda ct, out, x: ct.broadcast_to(x.shape),), floats(),
     )  # fmt: skip
     check_op(total, seeds=range(5))
-    moved = declared(takes=(ANY,), numpy=lambda x: np.nextafter(x, x + x.strides[0] if x.ndim else x).astype(x.dtype))
-    with pytest.raises(AssertionError, match="depends on the inputs' memory layout|infer|ufunc"):
-        check_op(declared(moved, takes=(ANY - {float32},), numpy=lambda x: x.ravel("K").reshape(x.shape)))
+    moved = declared(takes=(ANY,), numpy=lambda x: x.ravel("K").reshape(x.shape), vjp=(lambda ct, out, x: ct,))
+    with pytest.raises(AssertionError, match="depends on the inputs' memory layout"):
+        check_op(moved)
+    nudged = declared(moved, takes=(frozenset({bfloat16, float64}),), numpy=lambda x: x + nudge(x))
+    with pytest.raises(AssertionError, match=r"float64.* depends on the inputs' memory layout"):
+        check_op(nudged)
+    check_op(declared(nudged, takes=(frozenset({float64}),)))
 
 
 def test_infinite_results_are_compared_too():
     inf = declared(numpy=lambda x: np.where(x > 0, np.inf, x).astype(x.dtype), vjp=NON_DIFFERENTIABLE)
     check_op(inf)
-    by_layout = declared(inf, numpy=lambda x: np.where(x.strides < x.shape, np.inf, x).astype(x.dtype))
     with pytest.raises(AssertionError, match="depends on the inputs' memory layout"):
-        check_op(declared(by_layout, numpy=lambda x: np.full_like(x, np.inf if x.flags.c_contiguous else 1.0)))
+        check_op(declared(inf, numpy=lambda x: np.full_like(x, np.inf if x.flags.c_contiguous else 1.0)))
 
 
-# ---- random_graph ------------------------------------------------------------------------------------------------------
+# ---- random_graph ---------------------------------------------------------------------------------------------------
 
 GRAPHS = 200
 
@@ -324,22 +330,33 @@ def test_values_of_random_graphs_stay_finite_for_other_inputs():
                 assert y.dtype.kind != "float" or np.isfinite(value).all(), f"seed {seed}\n{graph}"
 
 
-def test_a_seed_gives_the_same_graph_and_the_same_inputs():
-    def text(seed):
-        return "\n".join(line.split("#")[0] for line in str(random_graph(seed, size=12)).splitlines())
+def description(graph):
+    """All that there is to a graph, but for the lines that made it."""
+    place = {id(node): i for i, node in enumerate(graph.nodes)}
+    return [
+        (node.op.name, str(node.type), [place[id(x)] for x in node.inputs], node.attributes)
+        if node.op is not None
+        else (str(node.type), None if node.value is None else node.value.tolist())
+        for node in graph.nodes
+    ] + [place[id(x)] for x in (*graph.inputs, *graph.outputs)]
 
-    assert text(5) == text(5) != text(6)
+
+def test_a_seed_gives_the_same_graph_and_the_same_inputs():
+    names = ["add", "broadcast_to", "exp", "matmul", "sum", "take"]
+    first, second, other = (description(random_graph(seed, ops=names)) for seed in (5, 5, 6))
+    assert first == second != other
     graph = random_graph(5)
     assert bits(random_inputs(graph, 1)) == bits(random_inputs(graph, 1))
     assert bits(random_inputs(graph, 1)) != bits(random_inputs(graph, 2))
 
 
-def test_graphs_over_given_operations_are_the_same_on_every_machine():
-    names = ["add", "exp", "log", "matmul", "reshape", "sum", "tanh"]
-    text = "".join(
-        line.split("#")[0].rstrip() + "\n" for s in range(10) for line in str(random_graph(s, ops=names)).splitlines()
-    )
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "GOLDEN", text
+def test_a_graph_is_the_same_on_every_machine(monkeypatch):
+    root = declared(name="root", numpy=np.sqrt, samples=floats(0.5, 2.0))
+    both = declared(name="both", takes=(ANY,), numpy=lambda x, y: x, vjp=(None, None), samples=floats(inputs=2))
+    for op in (SINE, root, both):
+        monkeypatch.setitem(REGISTRY, op.name, op)
+    found = [description(random_graph(seed, ops=["sine", "root", "both"])) for seed in range(10)]
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:16] == "GOLDEN"
 
 
 def test_all_operations_shapes_and_kinds_of_inputs_come_up():

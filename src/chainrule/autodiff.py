@@ -7,6 +7,7 @@ rule an operation, the vjp, serves for all: forward mode is the vjp of the vjp.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from chainrule.ops.join import stack
 from chainrule.ops.layout import broadcast_to, reshape
 from chainrule.state import Tracing, current_recording, current_tracing, recording, tracing
 from chainrule.tensor import Tensor, TensorLike, as_tensor
-from chainrule.trees import flatten, unflatten
+from chainrule.trees import flatten, held_by_modules, unflatten
+from chainrule.types import Shape
 
 
 def constant_like(x: Tensor, value: float) -> Tensor:
@@ -57,11 +59,11 @@ def backward(loss: Tensor, gradient: TensorLike | None = None, *, retain_graph: 
     traced = current_tracing()
     ct = constant_like(loss, 1.0) if gradient is None else as_tensor(gradient, loss.dtype)
     _check_cotangent("backward", loss, ct)
-    order = topological([loss])
-    leaves = [x for x in order if x.op is None and x.requires_grad]
+    outside = traced.variables if traced is not None else {}
+    order = topological([loss], stop=outside)
+    leaves = [x for x in order if x.requires_grad and (x.op is None or id(x) in outside)]
     with recording(traced is not None):
         found = gradients([loss], [ct], leaves)
-        outside = {id(stand_in): x for x, stand_in in traced.captured.values()} if traced is not None else {}
         for leaf, new in zip(leaves, found, strict=True):
             target = outside.get(id(leaf), leaf)
             if new is not None:
@@ -80,17 +82,15 @@ def _check_cotangent(name: str, out: Tensor, ct: Tensor) -> None:
 
 def variables_of(leaves: Sequence[TensorLike]) -> list[Tensor]:
     """The leaves as nodes of their own that require a gradient, whatever made them; integers as they are."""
-    found: list[Tensor] = []
-    for leaf in leaves:
-        x = as_tensor(leaf)
-        if not x.dtype.is_float:
-            found.append(x)
-            continue
-        linked = current_tracing() is not None or x.requires_grad
-        variable = identity(x) if linked else Tensor(x.type, x.value, source=x.source, name=x.name)
-        variable.requires_grad = True
-        found.append(variable)
-    return found
+    found = [as_tensor(leaf) for leaf in leaves]
+    return [_variable(x) if x.dtype.is_float else x for x in found]
+
+
+def _variable(x: Tensor) -> Tensor:
+    linked = current_tracing() is not None or x.requires_grad
+    variable = identity(x) if linked else Tensor(x.type, x.value, source=x.source, name=x.name)
+    variable.requires_grad = True
+    return variable
 
 
 class _Evaluation:
@@ -102,9 +102,12 @@ class _Evaluation:
 
     def __init__(self, function: Callable[..., Any], args: Sequence[Any], has_aux: bool = False) -> None:
         leaves, self.structure = flatten(tuple(args))
+        given = [as_tensor(leaf) for leaf in leaves]
+        held = held_by_modules(self.structure)  # a module's buffers stay what they are, and can be assigned
+        self.chosen = [x.dtype.is_float and (x.requires_grad or not h) for x, h in zip(given, held, strict=True)]
         outer = current_recording()
         with recording(True):
-            self.variables = variables_of(leaves)
+            self.variables = [_variable(x) if c else x for x, c in zip(given, self.chosen, strict=True)]
             returned = function(*unflatten(self.structure, self.variables))
         self.aux: Any = None
         if has_aux:
@@ -115,8 +118,8 @@ class _Evaluation:
         self.keep = outer and (current_tracing() is not None or self._escapes())
 
     def _escapes(self) -> bool:
-        own = {id(v) for v in self.variables}
-        if any(v.inputs for v in self.variables):
+        own = {id(v) for v in self.own}
+        if any(v.inputs for v in self.own):
             return True
         return any(x.requires_grad and x.op is None and id(x) not in own for x in topological(self.outputs, stop=own))
 
@@ -128,13 +131,17 @@ class _Evaluation:
         return unflatten(structure, [stop_gradient(x) if isinstance(x, Tensor) else x for x in leaves])
 
     def pull(self, cotangents: Sequence[Tensor]) -> list[Tensor | None]:
-        """The cotangent of each variable; zeros where it has no influence, None for integers."""
+        """The cotangent of each variable; zeros where it has no influence, None for what is no variable."""
         with recording(self.keep):
-            found = gradients(self.outputs, cotangents, self.variables)
-            return [
-                (constant_like(v, 0.0) if ct is None else ct) if v.dtype.is_float else None
-                for v, ct in zip(self.variables, found, strict=True)
-            ]
+            found = gradients(self.outputs, cotangents, self.own)
+            filled = [constant_like(v, 0.0) if ct is None else ct for v, ct in zip(self.own, found, strict=True)]
+        in_order = iter(filled)
+        return [next(in_order) if chosen else None for chosen in self.chosen]
+
+    @property
+    def own(self) -> list[Tensor]:
+        """The variables that are differentiated by."""
+        return [v for v, c in zip(self.variables, self.chosen, strict=True) if c]
 
 
 def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -166,7 +173,7 @@ def value_and_grad(
     Args:
         function: returns a tensor of one element, or a pair of it and anything else if `has_aux`.
         argnums: the argument, or arguments, to differentiate by. The gradient has their structure; for several, it is
-            a tuple. Integers in them get None.
+            a tuple. Integers and the buffers of modules get None.
         has_aux: whether `function` returns (value, auxiliary); then ((value, auxiliary), gradient) is returned.
 
     Raises `GradientError` if the value is no float tensor of one element, or an argument holds no float.
@@ -246,8 +253,9 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
         raise ShapeError(f"jvp: {len(directions)} tangents given for {len(run.variables)} arguments")
     with recording(True):
         dummies = variables_of([constant_like(out, 0.0) for out in run.outputs])
-        pulled = gradients(run.outputs, dummies, run.variables)
-    pairs = [(ct, as_tensor(t, ct.dtype)) for ct, t in zip(pulled, directions, strict=True) if ct is not None]
+        pulled = gradients(run.outputs, dummies, run.own)
+    chosen = compress(directions, run.chosen)
+    pairs = [(ct, as_tensor(t, ct.dtype)) for ct, t in zip(pulled, chosen, strict=True) if ct is not None]
     for ct, t in pairs:
         _check_cotangent("jvp", ct, t)
     run.keep = run.keep or (current_recording() and any(t.requires_grad for _, t in pairs))
@@ -279,10 +287,8 @@ def jacobian(function: Callable[..., Any], argnums: int = 0) -> Callable[..., An
         for position, out in enumerate(run.outputs):
             rows = [_row(run, position, i) for i in range(out.size)]
             columns = [
-                reshape(stack([row[j] for row in rows]), (*out.shape, *v.shape))
-                if rows
-                else broadcast_to(as_tensor(0.0, v.dtype), (*out.shape, *v.shape))
-                for j, v in enumerate(run.variables)
+                _stacked([row[j] for row in rows], (*out.shape, *v.shape), v) if chosen else None
+                for j, (v, chosen) in enumerate(zip(run.variables, run.chosen, strict=True))
             ]
             per_output.append(run.plain(unflatten(run.structure, columns)[0]))
         return unflatten(run.result, per_output)
@@ -290,15 +296,17 @@ def jacobian(function: Callable[..., Any], argnums: int = 0) -> Callable[..., An
     return evaluate
 
 
-def _row(run: _Evaluation, position: int, element: int) -> list[Tensor]:
+def _stacked(rows: Sequence[Tensor | None], shape: Shape, like: Tensor) -> Tensor:
+    found = [row for row in rows if row is not None]
+    return reshape(stack(found), shape) if found else broadcast_to(as_tensor(0.0, like.dtype), shape)
+
+
+def _row(run: _Evaluation, position: int, element: int) -> list[Tensor | None]:
     """The derivatives of one element of one output by all variables."""
-    cts = [
-        as_tensor(
-            (np.arange(out.size) == (element if p == position else -1)).reshape(out.shape).astype(out.dtype.numpy)
-        )
-        for p, out in enumerate(run.outputs)
-    ]
-    return [constant_like(v, 0.0) if ct is None else ct for v, ct in zip(run.variables, run.pull(cts), strict=True)]
+    cts = [constant_like(out, 0.0) for out in run.outputs]
+    out = run.outputs[position]
+    cts[position] = as_tensor((np.arange(out.size) == element).reshape(out.shape).astype(out.dtype.numpy))
+    return run.pull(cts)
 
 
 def hessian(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from chainrule.apply import apply_several, outputs_of
 from chainrule.autodiff import constant_like, variables_of
 from chainrule.errors import DefinitionError, GradientError, ShapeError
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
 from chainrule.op import JointRule, Recompute, define
-from chainrule.samples import Draw, Sample
+from chainrule.samples import Draw, Sample, type_of
 from chainrule.state import recording
-from chainrule.tensor import Tensor, apply_several, as_tensor, outputs_of, snapshot
+from chainrule.tensor import Tensor, as_tensor, snapshot
 from chainrule.trace import trace, trace_tree
 from chainrule.trees import flatten, leaf_paths, unflatten
 from chainrule.types import ANY, Array, TensorType
@@ -37,10 +38,11 @@ def _interpret(*values: Array, graph: Graph) -> tuple[Array, ...]:
 
 def _draw_checkpoint(draw: Draw) -> Sample:
     def function(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return x * y + x, y * y
+        return (x * y + x).cast(x.dtype), (y * y).cast(x.dtype)
 
     x = draw.floats(draw.shape())
-    return Sample((x, x), {"graph": trace(function)(x, x)})
+    example = Tensor(type_of(x), x)
+    return Sample((x, x), {"graph": trace(function)(example, example)})
 
 
 CHECKPOINT = define(
@@ -106,14 +108,14 @@ def _draw_custom(draw: Draw) -> Sample:
     x = draw.floats(draw.shape())
 
     def square(x: Tensor) -> Tensor:
-        return x * x
+        return (x * x).cast(x.dtype)
 
     def rule(
         cts: Sequence[Tensor | None], outputs: Sequence[Tensor], inputs: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        return [None if cts[0] is None else cts[0] * 2.0 * inputs[0]]
+        return [None if cts[0] is None else (cts[0] * 2.0 * inputs[0]).cast(inputs[0].dtype)]
 
-    return Sample((x,), {"graph": trace(square)(x), "rule": rule})
+    return Sample((x,), {"graph": trace(square)(Tensor(type_of(x), x)), "rule": rule})
 
 
 CUSTOM = define(

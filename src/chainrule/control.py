@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.apply import apply_several, outputs_of
 from chainrule.autodiff import constant_like, variables_of
 from chainrule.errors import DefinitionError, DtypeError, ShapeError
 from chainrule.gradients import gradients
@@ -16,7 +17,7 @@ from chainrule.op import JointRule, define
 from chainrule.ops.comparison import where
 from chainrule.samples import Draw, Sample, type_of
 from chainrule.state import current_recording, current_tracing
-from chainrule.tensor import Tensor, TensorLike, apply_several, as_tensor, outputs_of, snapshot
+from chainrule.tensor import Tensor, TensorLike, as_tensor, snapshot
 from chainrule.trace import trace_tree
 from chainrule.trees import flatten, leaf_paths, unflatten
 from chainrule.types import ANY, Array, TensorType
@@ -80,8 +81,8 @@ def _pull_scan(
         new_carry = _floats(whole[:carries], flags)
         new_constants = _floats(whole[carries + scanned :], flags[carries + scanned :])
         new_state = (
-            [a + b for a, b in zip(new_carry, ct_past, strict=True)],
-            [a + b for a, b in zip(ct_constants, new_constants, strict=True)],
+            [(a + b).cast(a.dtype) for a, b in zip(new_carry, ct_past, strict=True)],
+            [(a + b).cast(a.dtype) for a, b in zip(ct_constants, new_constants, strict=True)],
         )
         return new_state, _floats(whole[carries : carries + scanned], flags[carries:])
 

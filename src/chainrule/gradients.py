@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chainrule.apply import Bundle
 from chainrule.errors import GradientError
 from chainrule.graph import topological
 from chainrule.op import FUNCTIONS, JointRule, NonDifferentiable, Recompute
 from chainrule.state import source_line
-from chainrule.tensor import Bundle, Tensor
+from chainrule.tensor import Tensor
 
 
 def gradients(outputs: Sequence[Tensor], cotangents: Sequence[Tensor], wrt: Sequence[Tensor]) -> list[Tensor | None]:
@@ -44,7 +45,9 @@ class _Totals:
 
     def add(self, x: Tensor, ct: Tensor, index: int = 0) -> None:
         totals, key = (self.slots.setdefault(id(x), {}), index) if isinstance(x, Bundle) else (self.of, id(x))
-        totals[key] = FUNCTIONS["add"](totals[key], ct) if key in totals else ct
+        if key in totals:
+            ct = FUNCTIONS["cast"](FUNCTIONS["add"](totals[key], ct), ct.dtype)  # bfloat16 is added in float32
+        totals[key] = ct
 
 
 def _walk(outputs: Sequence[Tensor], wrt: Sequence[Tensor], totals: _Totals) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.apply import apply, infer
 from chainrule.errors import ShapeError, TraceError
 from chainrule.op import FUNCTIONS
 from chainrule.state import current_recording, recording, source_line
-from chainrule.tensor import Tensor, apply, infer, shown
+from chainrule.tensor import Tensor, shown
 from chainrule.types import TensorType
 
 
@@ -121,7 +122,7 @@ def constant_text(node: Tensor) -> str:
     if node.value is None:
         return f"<{node.type} of another trace>"
     if node.size <= 4:
-        return np.array2string(shown(node.value, node.dtype), separator=", ")
+        return " ".join(np.array2string(shown(node.value, node.dtype), separator=", ").split())
     return f"constant {node.type}"
 
 

@@ -30,9 +30,20 @@ class Source(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
 
+_inside: dict[str, bool] = {}
+"""Whether a file belongs to this package, for every file seen so far."""
+
+
 def user_line() -> Source:
     """The innermost line on the stack that is outside this package."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    file = frame.f_code.co_filename
+    while (_inside[file] if file in _inside else _look(file)) and frame.f_back is not None:
         frame = frame.f_back
-    return Source(frame.f_code.co_filename, frame.f_lineno)
+        file = frame.f_code.co_filename
+    return Source(file, frame.f_lineno)
+
+
+def _look(file: str) -> bool:
+    _inside[file] = file.startswith(_PACKAGE)
+    return _inside[file]

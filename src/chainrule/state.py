@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import TraceError
+from chainrule.op import FUNCTIONS
 from chainrule.sources import Source
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Tracing:
         self.captured: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its stand-in
         self.assigned: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its new value
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # id -> the tensor outside, what backward gave it
+        self.variables: dict[int, Tensor] = {}  # id of the node that stands for a tensor outside -> that tensor
         self.outer = current.tracing
 
     def read(self, x: Tensor) -> Tensor:
@@ -34,7 +36,18 @@ class Tracing:
                 raise TraceError(f"a tensor {x.type} made at {x.source}  {x.source.text}  belongs to another trace")
             stand_in = type(x)(x.type, None, requires_grad=x.requires_grad, source=x.source, name=x.name)
             self.captured[id(x)] = (x, stand_in)
+            self.variables[id(stand_in)] = x
         return self.captured[id(x)][1]
+
+    def assign(self, x: Tensor, new: Tensor) -> None:
+        """Let `new` stand for `x` from here on; if `x` requires a gradient, as a variable like any other."""
+        node = self.read(new)
+        if x.requires_grad:
+            with recording(False):
+                node = FUNCTIONS["identity"](node)
+            node.requires_grad = True
+            self.variables[id(node)] = x
+        self.assigned[id(x)] = (x, node)
 
     def is_inside(self, other: Tracing | None) -> bool:
         """Whether this is going on within another one."""

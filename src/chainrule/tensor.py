@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, DtypeError, GradientError, ShapeError, TraceError
-from chainrule.op import FUNCTIONS, NON_DIFFERENTIABLE, Op
+from chainrule.errors import DtypeError, GradientError, ShapeError, TraceError
+from chainrule.op import FUNCTIONS, Op
 from chainrule.operators import Operators
-from chainrule.samples import floats, from_bfloat16, to_bfloat16
+from chainrule.samples import from_bfloat16, to_bfloat16
 from chainrule.sources import Source, user_line
 from chainrule.state import current
-from chainrule.types import ANY, Array, DType, DTypeLike, Shape, TensorType, bfloat16, dtype_of, float32, promote
+from chainrule.types import (
+    Array,
+    DType,
+    DTypeLike,
+    Shape,
+    TensorType,
+    bfloat16,
+    bool_,
+    dtype_of,
+    float32,
+    float64,
+    int64,
+    promote,
+)
 
 _serials = itertools.count()
 
@@ -165,7 +178,7 @@ class Tensor(Operators):
         if new.dtype is not self.dtype:
             raise DtypeError(f"assign: a value of type {new.dtype} does not fit {self.type}")
         if current.tracing is not None:
-            current.tracing.assigned[id(self)] = (self, current.tracing.read(new))
+            current.tracing.assign(self, new)
         else:
             self.value = new.value
             self.changed = next(_serials)
@@ -251,21 +264,32 @@ def as_tensor(value: TensorLike, weak: DType | None = None) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
+    if is_weak(value):
+        return _number(value, weak or _weak_type(value))
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(f"a tensor cannot be made from ragged lists: {error}") from None
-    if is_weak(value) or (array.dtype == np.float64 and isinstance(value, (list, tuple))):
-        natural = weak if weak is not None else (float32 if array.dtype.kind == "f" else dtype_of(array.dtype))
-    else:
-        natural = _natural(array.dtype)
-    if natural is bfloat16:
-        array = to_bfloat16(array.astype(np.float32))
-    if type(value) is int and natural.kind == "int":
-        limits = np.iinfo(natural.numpy)
+    natural = _natural(array.dtype)
+    if isinstance(value, (list, tuple)) and natural is float64:
+        natural = weak or float32  # of Python floats
+    held = to_bfloat16(array.astype(np.float32)) if natural is bfloat16 else array.astype(natural.numpy, copy=False)
+    return Tensor(TensorType(natural, array.shape), held)
+
+
+def _number(value: float, dtype: DType) -> Tensor:
+    """A Python number as a tensor without axes."""
+    if dtype.kind == "int" and isinstance(value, int):
+        limits = np.iinfo(dtype.numpy)
         if not limits.min <= value <= limits.max:
-            raise DtypeError(f"{value} does not fit {natural}")
-    return Tensor(TensorType(natural, array.shape), array.astype(natural.numpy, copy=False))
+            raise DtypeError(f"{value} does not fit {dtype}")
+    held = to_bfloat16(np.array(value, np.float32)) if dtype is bfloat16 else np.array(value, dtype.numpy)
+    return Tensor(TensorType(dtype, ()), held)
+
+
+def _weak_type(value: float) -> DType:
+    """The data type of a Python number that meets no tensor."""
+    return bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else float32
 
 
 def _natural(dtype: np.dtype[Any]) -> DType:
@@ -276,120 +300,31 @@ def _natural(dtype: np.dtype[Any]) -> DType:
 
 def operands(*values: TensorLike, dtype: DType | None = None) -> tuple[Tensor, ...]:
     """Tensors of one data type: that in which the values' types meet. Shapes are left as they are."""
-    strong = [x if isinstance(x, Tensor) else as_tensor(x) for x in values if not is_weak(x)]
-    weak = [x for x in values if is_weak(x)]
+    strong = [x if isinstance(x, Tensor) else None if is_weak(x) else as_tensor(x) for x in values]
     if dtype is None:
-        kinds = [x.dtype for x in strong] or [as_tensor(x).dtype for x in weak]
-        dtype = kinds[0] if len(set(kinds)) == 1 and kinds[0] is not bfloat16 else promote(kinds)
-        weak_kinds = [as_tensor(x).dtype for x in weak] if strong else []
-        if any(_RANK[w.kind] > _RANK[dtype.kind] for w in weak_kinds):
-            dtype = promote([dtype, *weak_kinds])
-    in_order = iter(strong)
-    found = [as_tensor(x, dtype) if is_weak(x) else next(in_order) for x in values]
-    return tuple(x if x.dtype is dtype else FUNCTIONS["cast"](x, dtype) for x in found)
+        dtype = _meeting_type(values, [x.type.dtype for x in strong if x is not None])
+    found = [as_tensor(v, dtype) if x is None else x for v, x in zip(values, strong, strict=True)]
+    return tuple([x if x.type.dtype is dtype else FUNCTIONS["cast"](x, dtype) for x in found])
+
+
+def _meeting_type(values: tuple[TensorLike, ...], strong: list[DType]) -> DType:
+    """The type of the strong ones, lifted only where a Python number is of a higher kind."""
+    weak = [_weak_type(x) for x in values if is_weak(x)] if len(strong) < len(values) else []
+    if not strong:
+        return promote(weak)
+    first = strong[0]
+    dtype = first if first is not bfloat16 and all([t is first for t in strong]) else promote(strong)
+    return promote([dtype, *weak]) if any([_RANK[t.kind] > _RANK[dtype.kind] for t in weak]) else dtype
 
 
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
-def is_weak(value: object) -> bool:
+def is_weak(value: object) -> TypeGuard[float]:
     """Whether a value is a Python number, which takes the type of the tensor it meets."""
-    return isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
-
-
-def apply(op: Op, *inputs: Tensor, **attributes: Any) -> Tensor:
-    """Make the node of an operation, and compute its value unless a function is being traced.
-
-    Raises what the operation's type rule raises, with the types of the inputs and the lines that they come from.
-    """
-    if current.tracing is not None:
-        inputs = tuple(current.tracing.read(x) for x in inputs)
-    types = infer(op, inputs, attributes)
-    several = isinstance(types, tuple)
-    value: Any = None
-    if current.tracing is None:
-        values = [x.numpy() if x.value is None else x.value for x in inputs]  # `numpy` says why there is no value
-        with np.errstate(all="ignore"):
-            value = op.numpy(*values, **attributes)
-    wanted = current.recording and op.vjp is not NON_DIFFERENTIABLE
-    wanted = wanted and any(x.requires_grad for x in inputs) and (several or types.dtype.is_float)
-    keep = wanted or current.tracing is not None
-    node = Bundle if several else Tensor
-    return node(
-        types,  # pyright: ignore[reportArgumentType]
-        value if several or value is None else np.asarray(value),
-        op=op if keep else None,
-        inputs=inputs if keep else (),
-        attributes=attributes if keep else None,
-        requires_grad=wanted,
-        source=current.source,
-    )
-
-
-class Bundle(Tensor):
-    """The node of an operation with several outputs: a tuple of types and of values, read through `PICK`."""
-
-    __slots__ = ()
-
-    @property
-    def types(self) -> tuple[TensorType, ...]:
-        """The type of each output."""
-        return self.type  # pyright: ignore[reportReturnType]
-
-
-def _pick_type(types: Any, index: int) -> TensorType:
-    return types[index]
-
-
-def _pick(values: Any, index: int) -> Array:
-    return values[index]
-
-
-PICK = Op(  # structure rather than operation, hence in no registry: one output of a node that has several
-    "pick",
-    takes=(ANY,),
-    infer=_pick_type,
-    numpy=_pick,
-    vjp=(lambda ct, out, bundle, index: ct,),
-    samples=floats(),
-)
+    return isinstance(value, (int, float)) and not isinstance(value, np.generic)
 
 
 def snapshot(x: Tensor) -> Tensor:
     """A tensor with the value that `x` has now, whatever is assigned to `x` later; parameters as they are."""
     return x if x.requires_grad or x.value is None else Tensor(x.type, x.value, source=x.source, name=x.name)
-
-
-def outputs_of(node: Tensor) -> list[Tensor]:
-    """The outputs of a node that has several."""
-    return [apply(PICK, node, index=i) for i in range(len(cast(Bundle, node).types))]
-
-
-def apply_several(op: Op, *inputs: Tensor, **attributes: Any) -> list[Tensor]:
-    """Make the node of an operation with several outputs, and return these."""
-    return outputs_of(apply(op, *inputs, **attributes))
-
-
-def infer(op: Op, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> TensorType | tuple[TensorType, ...]:
-    """The type of an operation's output. Errors say what the inputs are and where they come from."""
-    for position, x in enumerate(inputs):
-        allowed = op.takes[min(position, len(op.takes) - 1)]
-        if not isinstance(x, Bundle) and x.dtype not in allowed:
-            names = ", ".join(t.name for t in sorted(allowed, key=lambda t: t.name))
-            raise DtypeError(_explain(f"{op.name}: input {position + 1} is {x.dtype}; it takes {names}", inputs))
-    try:
-        return op.infer(*(x.type for x in inputs), **attributes)
-    except ChainruleError as error:
-        raise type(error)(_explain(f"{op.name}: {error}", inputs)) from None
-
-
-def _explain(message: str, inputs: tuple[Tensor, ...]) -> str:
-    labels = ("left", "right") if len(inputs) == 2 else tuple(f"input {i + 1}" for i in range(len(inputs)))
-    rows = [
-        (label, str(x.type), f"from {x.name + ', ' if x.name else ''}{x.source}")
-        for label, x in zip(labels, inputs, strict=True)
-    ]
-    line = current.source or user_line()
-    rows.append(("in", str(line), line.text))
-    wide = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    return "\n".join([message, *(f"  {a:{wide[0]}}  {b:{wide[1]}}  {c}".rstrip() for a, b, c in rows)])

@@ -127,6 +127,14 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     return list(children) if issubclass(structure.kind, list) else tuple(children)
 
 
+def held_by_modules(structure: Structure) -> list[bool]:
+    """For every leaf, whether an instance of a registered class holds it."""
+    if structure.kind is Leaf:
+        return [False]
+    inside = _handlers(structure.original) is not None
+    return [inside or held for child in structure.children for held in held_by_modules(child)]
+
+
 def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
     """The tree with a function applied to each leaf."""
     leaves, structure = flatten(tree)

@@ -20,9 +20,11 @@ Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class DType:
     """A data type: its name, the kind that promotion looks at, and the NumPy type that holds its bits.
+
+    There is one object for each, so that they are compared by identity.
 
     >>> float32.short, float32.numpy, float32.itemsize
     ('f32', dtype('float32'), 4)
@@ -42,6 +44,9 @@ class DType:
     def is_float(self) -> bool:
         """Whether it can carry a derivative."""
         return self.kind == "float"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dtype_of, (self.name,)
 
     def __repr__(self) -> str:
         return self.name

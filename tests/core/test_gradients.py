@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from chainrule.apply import apply, apply_several
 from chainrule.errors import GradientError
 from chainrule.gradients import gradients
 from chainrule.interpret import interpret
 from chainrule.op import JointRule, Recompute
 from chainrule.ops import stop_gradient, tanh
 from chainrule.state import no_grad
-from chainrule.tensor import Tensor, apply, apply_several, tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.trace import trace
 
 X = np.array([0.5, -1.0, 2.0])

@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from chainrule.apply import apply_several
 from chainrule.errors import ShapeError, TraceError
 from chainrule.graph import Graph, constant_text, names_of, topological
 from chainrule.ops import matmul, tanh
 from chainrule.state import no_grad
-from chainrule.tensor import Tensor, apply_several, tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.trace import trace
 from chainrule.types import TensorType, float32
 
@@ -109,6 +110,7 @@ def test_several_outputs_are_printed_with_all_their_types(halves):
 
 def test_a_constant_prints_as_its_value_if_it_is_short():
     assert constant_text(tensor([1.0, 2.0])) == "[1., 2.]"
+    assert constant_text(tensor([[1, 2], [3, 4]])) == "[[1, 2], [3, 4]]"
     assert constant_text(tensor(np.zeros(5))) == "constant f64[5]"
     assert constant_text(Tensor(TensorType(float32, (2,)), None)) == "<f32[2] of another trace>"
 

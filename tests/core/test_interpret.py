@@ -8,12 +8,13 @@ import weakref
 import numpy as np
 import pytest
 
+from chainrule.apply import apply, apply_several
 from chainrule.interpret import interpret
 from chainrule.op import NON_DIFFERENTIABLE, Op
 from chainrule.ops import tanh
 from chainrule.ops.rules import same_type
 from chainrule.samples import floats
-from chainrule.tensor import apply, apply_several, tensor
+from chainrule.tensor import tensor
 from chainrule.trace import trace
 from chainrule.types import FLOATS
 

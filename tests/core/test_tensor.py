@@ -7,10 +7,11 @@ import threading
 import numpy as np
 import pytest
 
+from chainrule.apply import apply_several, outputs_of
 from chainrule.errors import DtypeError, GradientError, IndexingError, ShapeError, TraceError
 from chainrule.ops import matmul, stop_gradient, tanh
 from chainrule.state import current_recording, current_tracing, no_grad, recording
-from chainrule.tensor import Tensor, apply_several, as_tensor, operands, outputs_of, tensor
+from chainrule.tensor import Tensor, as_tensor, operands, tensor
 from chainrule.trace import trace
 from chainrule.types import DTYPES, bfloat16, bool_, float32, float64, int32, int64, uint8
 
@@ -56,7 +57,13 @@ def test_as_tensor_shares_memory_and_leaves_tensors_alone():
     assert as_tensor(x) is x
 
 
-@pytest.mark.parametrize("value", ["text", [None], {"a": 1}, np.ones(2, np.complex64), 2**70])
+@pytest.mark.parametrize(("value", "dtype"), [(2**70, None), (300, "uint8"), (-1, "uint8"), (2**31, "int32")])
+def test_a_python_integer_that_does_not_fit_is_an_error(value, dtype):
+    with pytest.raises(DtypeError, match=f"{value} does not fit"):
+        tensor(value, dtype)
+
+
+@pytest.mark.parametrize("value", ["text", [None], {"a": 1}, np.ones(2, np.complex64)])
 def test_what_is_no_number_is_an_error(value):
     with pytest.raises(DtypeError, match="no data type of this library"):
         tensor(value)

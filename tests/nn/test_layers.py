@@ -166,6 +166,7 @@ def test_dropout_in_evaluation_or_with_p_zero_is_the_identity() -> None:
 
 def test_dropout_with_p_one_gives_zeros() -> None:
     assert nn.Dropout(1.0)([1.0, np.nan]).tolist() == [0.0, 0.0]
+    assert repr(nn.Dropout(1.0)) == "Dropout(1)"
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan"), "half", None])

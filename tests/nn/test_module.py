@@ -289,6 +289,12 @@ def test_summary_lists_outputs_and_parameters_without_computing() -> None:
     assert model.norm.num_batches_tracked.item() == 0
 
 
+def test_summary_counts_a_tied_tensor_with_its_first_layer() -> None:
+    assert [line.split("  ")[-1].strip() for line in Tied().summary(np.ones((1, 2))).splitlines()] == [
+        "parameters", "f64[1, 2]", "4", "f64[1, 2]", "4 parameters, 16 bytes",
+    ]  # fmt: skip
+
+
 def test_observe_reports_calls_innermost_first() -> None:
     model, seen = Sequential(nn.ReLU(), nn.Tanh()), []
     with nn.observe(lambda module, result: seen.append((module.describe(), result.shape))):

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import Op
 from chainrule.ops.convolution import CONVOLUTION, CONVOLUTION_TRANSPOSE, CONVOLUTION_WEIGHT, conv, conv_transpose
-from chainrule.tensor import apply, as_tensor, tensor
+from chainrule.tensor import as_tensor, tensor
 from chainrule.testing import check_gradients, check_op
 from chainrule.types import Array, Shape
 

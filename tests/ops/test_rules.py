@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chainrule.apply import apply
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.op import Op
 from chainrule.ops import (
@@ -19,7 +20,7 @@ from chainrule.ops import (
 )
 from chainrule.ops.arithmetic import ADD, add
 from chainrule.ops.rules import same_type, to_bool, together
-from chainrule.tensor import apply, tensor
+from chainrule.tensor import tensor
 from chainrule.testing import check_op
 from chainrule.trace import trace
 from chainrule.types import TensorType, float32, float64

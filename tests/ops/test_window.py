@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.apply import apply
 from chainrule.autodiff import grad
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.op import Op
 from chainrule.ops.window import OVERLAP_ADD, SLIDING_WINDOWS, avg_pool, max_pool, overlap_add, sliding_windows
-from chainrule.tensor import apply, as_tensor, tensor
+from chainrule.tensor import as_tensor, tensor
 from chainrule.testing import check_gradients, check_op
 from chainrule.trace import trace
 from chainrule.types import Array, Shape

@@ -50,13 +50,19 @@ def write_csv(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> None:
             )
     with atomic_file(path) as file:
         try:
-            for block in _blocks(values, rows):
+            for block in csv_blocks(values):
                 file.write(block.encode())
         except UnicodeEncodeError as error:
             raise DataError(f"{shown}: text that cannot be written as UTF-8 ({error.reason})") from None
 
 
-def _blocks(values: Mapping[str, Values], rows: int) -> Iterator[str]:
+def csv_blocks(values: Mapping[str, Values]) -> Iterator[str]:
+    """The text that `write_csv` writes, in blocks of many lines; the columns must be of equal length.
+
+    >>> list(csv_blocks({"town": Values.of(["Oslo", None])}))
+    ['town\\n', 'Oslo\\n""\\n']
+    """
+    rows = len(next(iter(values.values())))
     yield ",".join(_quote(name) for name in values) + "\n"
     for start in range(0, rows, _ROWS_AT_ONCE):
         cells = [_cells(column.take(slice(start, start + _ROWS_AT_ONCE))) for column in values.values()]

@@ -25,9 +25,9 @@ from typing import Any, Self, TypeAlias, cast
 from chainrule.errors import ChainruleError, DefinitionError
 from chainrule.nn.state import State, load_state, take_state
 from chainrule.tensor import Tensor, TensorLike, tensor
-from chainrule.types import DTypeLike
 from chainrule.trace import trace
 from chainrule.trees import Children, flatten, register_container
+from chainrule.types import DTypeLike
 
 Observer: TypeAlias = "Callable[[Module, Any], None]"
 
@@ -174,13 +174,16 @@ class Module:
         with observe(note):
             trace(lambda *inputs: self(*inputs))(*example_inputs)
         rows = [("layer", "kind", "output", "parameters")]
+        counted: dict[int, Tensor] = {}
         for path, module in self.named_modules():
-            size = _size(x for _, x in _contents(module) if isinstance(x, Tensor) and x.requires_grad)
+            own = {id(x): x for _, x in _contents(module) if isinstance(x, Tensor) and x.requires_grad}
+            size = _size(x for key, x in own.items() if key not in counted)
+            counted |= own
             rows.append((path, module.describe(), outputs.get(id(module), "not called"), f"{size:,}" if size else ""))
         wide = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c:{wide[2]}}  {d:>{wide[3]}}".rstrip() for a, b, c, d in rows]
-        size, memory = _size(self.parameters()), sum(x.size * x.dtype.itemsize for x in self.parameters())
-        return "\n".join([*lines, f"{size:,} parameters, {memory:,} bytes"])
+        memory = sum(x.size * x.dtype.itemsize for x in counted.values())
+        return "\n".join([*lines, f"{_size(counted.values()):,} parameters, {memory:,} bytes"])
 
 
 class _Calls(threading.local):
@@ -301,9 +304,11 @@ def _replace(value: Any, new: dict[int, Any]) -> Any:
         return value
     parts = [_replace(part, new) for _, part in _parts(value)]
     if isinstance(value, tuple):
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)  # pyright: ignore[reportUnknownVariableType]
+        kind = cast(Any, type(cast(Any, value)))
+        return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
     copied = copy.copy(value)
-    for key, part in zip(list(value) if isinstance(value, dict) else range(len(value)), parts, strict=True):
+    keys = list(cast("dict[Any, Any]", value)) if isinstance(value, dict) else range(len(parts))
+    for key, part in zip(keys, parts, strict=True):
         copied[key] = part
     return copied
 

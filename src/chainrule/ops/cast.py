@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.op import NON_DIFFERENTIABLE, define, method
 from chainrule.ops.rules import same_type
 from chainrule.samples import Draw, Sample, from_bfloat16, to_bfloat16
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import ANY, DTYPES, Array, DType, DTypeLike, bfloat16, dtype_of, float64
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
 from chainrule.ops.layout import broadcast_to, permute_dims, reshape
 from chainrule.ops.reduce import sum
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, operands
+from chainrule.tensor import Tensor, TensorLike, operands
 from chainrule.types import NUMBERS, TensorType, broadcast_shapes, normalize_axis, size_of
 
 
@@ -60,12 +61,11 @@ def matmul(x: TensorLike, y: TensorLike) -> Tensor:
     x, y = operands(x, y)
     if not _fit(x, y):
         return apply(MATMUL, x, y)  # its type rule says what is wrong, and where the inputs come from
-    if x.ndim == 1:
-        out = matmul(reshape(x, (1, x.size)), y)
-        return reshape(out, (*out.shape[:-2], out.shape[-1]) if y.ndim > 1 else ())
-    if y.ndim == 1:
-        out = matmul(x, reshape(y, (y.size, 1)))
-        return reshape(out, out.shape[:-1])
+    if x.ndim == 1 or y.ndim == 1:
+        row = reshape(x, (1, x.size)) if x.ndim == 1 else x
+        column = reshape(y, (y.size, 1)) if y.ndim == 1 else y
+        leading = x.shape[:-1] if y.ndim == 1 else y.shape[:-2]
+        return reshape(matmul(row, column), leading if y.ndim == 1 else (*leading, y.shape[-1]))
     if y.ndim == 2 and x.ndim > 2:  # one large product instead of many small ones
         out = apply(MATMUL, reshape(x, (size_of(x.shape[:-1]), x.shape[-1])), y)
         return reshape(out, (*x.shape[:-1], y.shape[-1]))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import define
 from chainrule.ops.window import (
@@ -27,7 +28,7 @@ from chainrule.ops.window import (
     windows_of,
 )
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, operands
+from chainrule.tensor import Tensor, TensorLike, operands
 from chainrule.types import FLOATS, Array, Shape, TensorType, float32, size_of
 
 

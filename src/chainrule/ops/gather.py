@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import IndexingError, ShapeError
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
@@ -17,7 +18,7 @@ from chainrule.ops.comparison import equal
 from chainrule.ops.layout import broadcast_to, reshape
 from chainrule.samples import Draw, Sample
 from chainrule.state import current_tracing
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor, operands
+from chainrule.tensor import Tensor, TensorLike, as_tensor, operands
 from chainrule.types import (
     ANY,
     INDICES,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import JointRule, define, method
 from chainrule.ops.layout import broadcast_to, expand_dims, reshape, squeeze
 from chainrule.ops.slicing import slice
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor, operands
+from chainrule.tensor import Tensor, TensorLike, as_tensor, operands
 from chainrule.types import ANY, Array, TensorType, normalize_axis
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import FUNCTIONS, define, method
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import ANY, Shape, TensorType, broadcast_shapes, normalize_axes, normalize_axis, size_of
 
 
@@ -30,7 +31,7 @@ BROADCAST_TO = define(
     takes=(ANY,),
     infer=_broadcast_type,
     numpy=lambda x, shape: np.broadcast_to(x, shape),
-    vjp=(lambda ct, out, x, shape: sum_to(ct, x.shape),),
+    vjp=(lambda ct, out, x, shape: sum_to(ct, x.shape).cast(x.dtype),),
     samples=_draw_broadcast,
 )
 
@@ -45,7 +46,8 @@ def broadcast_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
     tensor([[1., 2.],
             [1., 2.]], f32[2, 2])
     """
-    return apply(BROADCAST_TO, as_tensor(x), shape=tuple(int(n) for n in shape))
+    x, wanted = as_tensor(x), tuple(int(n) for n in shape)
+    return x if x.shape == wanted else apply(BROADCAST_TO, x, shape=wanted)
 
 
 @method

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import NON_DIFFERENTIABLE, define, method
 from chainrule.ops.gather import take_along_axis
 from chainrule.ops.reduce import computable, summable
 from chainrule.ops.slicing import flip, pad, slice
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import COUNTABLE, NUMBERS, Array, int64, normalize_axis
 
 

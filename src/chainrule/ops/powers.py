@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import DtypeError
 from chainrule.op import define, method
 from chainrule.ops.comparison import where
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.ops.transcendental import log
 from chainrule.samples import Draw, Sample, floats
-from chainrule.tensor import Tensor, TensorLike, apply, operands
+from chainrule.tensor import Tensor, TensorLike, operands
 from chainrule.types import FLOATS, NUMBERS, Array
 
 

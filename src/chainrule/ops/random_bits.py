@@ -22,10 +22,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import NON_DIFFERENTIABLE, define
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import Array, Shape, TensorType, int64, size_of
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import NON_DIFFERENTIABLE, Op, define, method
 from chainrule.ops.cast import cast
 from chainrule.ops.layout import broadcast_to, reshape
 from chainrule.samples import Draw, Sample
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import (
     BOOL,
     COUNTABLE,
@@ -48,7 +49,8 @@ def drop_axes(x: TensorType, axes: tuple[int, ...]) -> TensorType:
 
 def back_over(ct: Tensor, like: Tensor, axes: tuple[int, ...]) -> Tensor:
     """A reduction's output or its cotangent, repeated over the axes that were reduced."""
-    return broadcast_to(reshape(ct, reduced(like.shape, axes, keepdims=True)), like.shape)
+    kept = ct if not ct.ndim else reshape(ct, reduced(like.shape, axes, keepdims=True))
+    return broadcast_to(kept, like.shape)
 
 
 def computable(x: TensorLike) -> Tensor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import FUNCTIONS, Op
-from chainrule.tensor import Tensor, TensorLike, apply, operands
+from chainrule.tensor import Tensor, TensorLike, operands
 from chainrule.types import TensorType, bool_, broadcast_shapes, float32, int64
 
 
@@ -52,7 +53,7 @@ def broadcasting(op: Op, *inputs: Tensor) -> Tensor:
 
 def together(*inputs: Tensor) -> tuple[Tensor, ...]:
     """The inputs broadcast to their common shape."""
-    if all(x.shape == inputs[0].shape for x in inputs):
+    if all([x.type.shape == inputs[0].type.shape for x in inputs]):
         return inputs
     shape = broadcast_shapes(*(x.shape for x in inputs))
     return tuple(x if x.shape == shape else FUNCTIONS["broadcast_to"](x, shape) for x in inputs)

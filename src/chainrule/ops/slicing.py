@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.op import FUNCTIONS, define, method
 from chainrule.ops.layout import broadcast_to
 from chainrule.samples import Draw, Sample, to_bfloat16
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import ANY, Array, DType, Shape, TensorType, bfloat16, bool_, normalize_axes
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
@@ -23,7 +24,7 @@ from chainrule.ops.reduce import argmax, computable, real, sum
 from chainrule.ops.slicing import pad
 from chainrule.samples import Draw, Sample
 from chainrule.state import tracing
-from chainrule.tensor import Tensor, TensorLike, apply, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import ANY, NUMBERS, Array, Shape, TensorType, size_of
 
 PerAxis: TypeAlias = int | Sequence[int]

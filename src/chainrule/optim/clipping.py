@@ -36,5 +36,5 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
         norm = ops.sqrt(reduce(add, [ops.sum(ops.square(gradient)) for _, gradient in pairs]))
         factor = ops.minimum(limit / (norm + 1e-6), 1.0)
         for x, gradient in pairs:
-            x.grad = gradient * factor.cast(gradient.dtype)
+            x.grad = (gradient * factor).cast(gradient.dtype)
     return norm

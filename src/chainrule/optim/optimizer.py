@@ -20,7 +20,7 @@ from chainrule.nn.checks import number
 from chainrule.nn.state import State, load_state, take_state
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, TensorLike, as_tensor, tensor
-from chainrule.types import float64
+from chainrule.types import bfloat16, float32, float64
 
 Slots: TypeAlias = dict[str, Tensor]
 """The state of one parameter, by name."""
@@ -61,14 +61,14 @@ class Optimizer:
             raise DefinitionError(f"{name}: there are no parameters to train")
         self.parameters = found
         self.learning_rate = tensor(number("lr", lr, 0.0), float64, name="lr")
-        self.state: list[Slots] = [self.init(x) for x in found]
+        self.state: list[Slots] = [self.init(_real(x)) for x in found]
 
     def init(self, parameter: Tensor) -> Slots:
         """The state of a parameter before the first step; none by default."""
         return {}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: Slots, lr: Tensor) -> tuple[Tensor, Slots]:
-        """A parameter and its state after one step; `lr` is float64 without axes."""
+        """A parameter and its state after one step. A bfloat16 parameter comes as float32; `lr` is a float64 number."""
         raise DefinitionError(f"{type(self).__name__} has no update method")
 
     @property
@@ -94,8 +94,9 @@ class Optimizer:
             for x, state in zip(self.parameters, self.state, strict=True):
                 if x.grad is None:
                     continue
-                new, slots = self.update(x, x.grad, state, self.learning_rate)
-                x.assign(new)
+                w = _real(x)
+                new, slots = self.update(w, x.grad.cast(w.dtype), state, self.learning_rate)
+                x.assign(new.cast(x.dtype))
                 for name, value in slots.items():
                     state[name].assign(value)
 
@@ -104,7 +105,7 @@ class Optimizer:
         return {"lr": self.learning_rate} | slots
 
     def state_dict(self) -> State:
-        """A copy of the learning rate and all states as NumPy arrays: "lr", "0.exp_avg", ..., by parameter's position."""
+        """A copy of the learning rate and all states, named by parameter: "lr", "0.exp_avg", "1.exp_avg", ..."""
         return take_state(self._named_state())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -125,8 +126,13 @@ def decayed(gradient: Tensor, parameter: Tensor, weight_decay: float) -> Tensor:
 
 
 def zeros_like(x: Tensor, value: float = 0.0) -> Tensor:
-    """A state of a parameter's type, filled with a number."""
+    """A state of a parameter's shape and type, filled with a number."""
     return tensor(np.full(x.shape, value), x.dtype)
+
+
+def _real(x: Tensor) -> Tensor:
+    """A parameter as it is computed with: bfloat16 is for storage only, and its state is float32."""
+    return x.cast(float32) if x.dtype is bfloat16 else x
 
 
 def steps_so_far() -> Tensor:

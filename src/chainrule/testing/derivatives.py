@@ -201,7 +201,7 @@ def _constant(value: Array) -> Tensor:
 def _scale(x: Array) -> float:
     """How far an input may be moved: as far as its elements are large; less far, in proportion, above 1."""
     largest = float(np.abs(x).max(initial=0.0)) or 1.0
-    return max(largest, 1e-4) if largest < 1 else largest**0.5
+    return max(largest, 1e-7) if largest < 1 else largest**0.5
 
 
 def _made_by(outputs: Sequence[Tensor]) -> str:

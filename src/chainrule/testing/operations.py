@@ -10,12 +10,14 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
+from chainrule.apply import Bundle, apply, infer, outputs_of
 from chainrule.errors import DtypeError
+from chainrule.gradients import gradients
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
 from chainrule.op import NON_DIFFERENTIABLE, Op
 from chainrule.samples import Draw, Layout, Sample, Sizes, readable, type_of
-from chainrule.tensor import Bundle, Tensor, apply, infer, outputs_of
+from chainrule.tensor import Tensor
 from chainrule.testing.derivatives import check_gradients
 from chainrule.trace import trace
 from chainrule.types import DTYPES, Array, DType, bfloat16, float64
@@ -57,6 +59,8 @@ def check_op(op: Op, *, seeds: Iterable[int] = (0,), order: int = 2, rtol: float
                 _check_values(case)
                 _check_graph(case)
                 _check_dtypes(case)
+                if layout == "plain":
+                    _check_gradient_types(case)
         if op.vjp is not NON_DIFFERENTIABLE and float64 not in main:
             raise AssertionError(f"{op.name}: it must take float64, in which derivatives are checked")
         for size in sizes if float64 in main else ():
@@ -174,6 +178,19 @@ def _check_graph(case: Case) -> None:
         _require(_same_bits(value, interpreted), f"eagerly it gives {value}, interpreted {interpreted}")
 
 
+def _check_gradient_types(case: Case) -> None:
+    """The gradient by an input has the input's type, for floats of every kind."""
+    op, inputs = case.op, case.tensors
+    if isinstance(op.vjp, tuple):
+        _require(len(op.vjp) == len(inputs), f"{len(op.vjp)} rules for {len(inputs)} inputs")
+    variables = [Tensor(x.type, x.value, requires_grad=x.dtype.is_float) for x in inputs]
+    outputs = [y for y in case.apply(*variables) if y.requires_grad]
+    cotangents = [Tensor(y.type, np.zeros(y.shape, y.dtype.numpy)) for y in outputs]
+    for i, (x, ct) in enumerate(zip(variables, gradients(outputs, cotangents, variables), strict=True)):
+        if ct is not None:
+            _require(ct.type == x.type, f"the gradient by input {i} is {ct.type}, the input {x.type}")
+
+
 def _check_dtypes(case: Case) -> None:
     """An input of any other data type is refused."""
     for i, x in enumerate(case.tensors):
@@ -198,6 +215,4 @@ def _check_derivatives(case: Case, order: int, rtol: float) -> None:
         leaves = [Tensor(type_of(x), x, requires_grad=type_of(x).dtype.is_float) for x in inputs]
         _require(not any(y.requires_grad for y in case.apply(*leaves)), "it is NON_DIFFERENTIABLE, but is recorded")
         return
-    if isinstance(op.vjp, tuple):
-        _require(len(op.vjp) == len(inputs), f"{len(op.vjp)} rules for {len(inputs)} inputs")
     check_gradients(case.apply, inputs, order=order, rtol=rtol)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.apply import Bundle, apply, outputs_of
 from chainrule.errors import DefinitionError
 from chainrule.graph import Graph, topological
 from chainrule.op import FUNCTIONS, REGISTRY, Op
@@ -20,7 +21,7 @@ from chainrule.ops.cast import cast
 from chainrule.ops.layout import broadcast_to, reshape
 from chainrule.samples import Draw, Sample, readable, to_bfloat16, type_of
 from chainrule.state import Tracing, recording, tracing
-from chainrule.tensor import Bundle, Tensor, apply, outputs_of
+from chainrule.tensor import Tensor
 from chainrule.testing.operations import listed
 from chainrule.types import DTYPES, FLOATS, Array, Shape, TensorType, bfloat16, bool_, float32, int32, uint8
 
@@ -141,7 +142,8 @@ class _Builder:
             return Tensor(type, np.ascontiguousarray(array).reshape(array.shape))
         x = self.existing(type)
         if type.dtype in FLOATS and not (free and self.is_tame(x)):
-            return _squashed(x, array if not free else np.array([-TAME, TAME]))
+            low, high = (-TAME, TAME) if free else _range(array)
+            return (low + high) / 2 + (high - low) / 2 * FUNCTIONS["tanh"](x)
         return x
 
     def existing(self, type: TensorType) -> Tensor:
@@ -212,11 +214,10 @@ def _takes_anything(op: Op, sample: Sample, position: int) -> bool:
     return all(np.isfinite(readable(y)).all() for y in found)
 
 
-def _squashed(x: Tensor, example: Array) -> Tensor:
-    """Numbers brought smoothly into the range of an example, of its positive part if it has numbers of both signs."""
+def _range(example: Array) -> tuple[float, float]:
+    """From where to where numbers lie, or the positive ones if there are such: there may be a hole at zero."""
     values = example[example > 0] if (example > 0).any() else example
-    low, high = (float(values.min()), float(values.max())) if values.size else (1.0, 1.0)
-    return (low + high) / 2 + (high - low) / 2 * FUNCTIONS["tanh"](x)
+    return (float(values.min()), float(values.max())) if values.size else (1.0, 1.0)
 
 
 def _converts(x: TensorType, wanted: TensorType) -> bool:

@@ -134,6 +134,8 @@ class TableRun:
         rows: the rows of the table in each part.
         test: metrics on the test rows.
         baseline: the same metrics for always predicting the most frequent class, or the mean.
+        expected: the targets of the test rows, codes of classes or quantities in their own unit.
+        predicted: what the model says of them.
         notices: what the user should be told.
     """
 
@@ -143,6 +145,8 @@ class TableRun:
     rows: Split
     test: dict[str, float]
     baseline: dict[str, float]
+    expected: NDArray[Any]
+    predicted: NDArray[Any]
     notices: list[str] = field(default_factory=list[str])
 
 
@@ -163,6 +167,93 @@ def network_for(features: int, outputs: int, hidden: Sequence[int], dropout: flo
         if not last:
             layers += [nn.ReLU(), *([nn.Dropout(dropout, generator=generator)] if dropout else [])]
     return nn.Sequential(*layers)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that a training needs, before it starts.
+
+    Attributes:
+        model: the model with its first weights.
+        settings: as they will be used, with nothing left open.
+        rows: the rows of the table in each part.
+        parts: the arrays of training, validation and test; the last two may be empty.
+        notices: what the user should be told.
+    """
+
+    model: TableModel
+    settings: Settings
+    rows: Split
+    parts: tuple[Arrays, Arrays, Arrays]
+    notices: list[str]
+
+    def train(self, callbacks: Iterable[Callback] = ()) -> TableRun:
+        """Train the model, and see how it does on the test rows.
+
+        Raises `DefinitionError` if the loss became infinite or NaN before any weights could be kept.
+        """
+        settings, codec, network = self.settings, self.model.codec, self.model.network
+        assert settings.batch_size is not None
+        training, validation, test = self.parts
+        trainer = Trainer(
+            network,
+            loss=loss_of(self.model.schema.task),
+            optimizer=OPTIMIZERS[settings.optimizer](network.parameters(), lr=settings.lr),
+            metrics=_metric_of(codec),
+            seed=settings.seed,
+        )
+        own: list[Callback] = [BestWeights(), EarlyStopping(settings.patience)] if len(validation) else []
+        own += [TimeLimit(settings.time_limit)] if settings.time_limit is not None else []
+        history = trainer.fit(
+            training,
+            validation=validation if len(validation) else None,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            callbacks=[*own, *callbacks],
+        )
+        if not all(np.isfinite(weights).all() for weights in network.state_dict().values()):
+            raise DefinitionError(history.stopped)
+        scores, baseline = {}, {}
+        expected = predicted = np.empty(0)
+        if len(test):
+            outputs = trainer.predict(test.x)
+            scores = _scores(codec, outputs, test.y)
+            baseline = _scores(codec, _baseline(codec, training.y, len(test)), test.y)
+            expected, predicted = _answers(codec, test.y), _answers(codec, outputs)
+        return TableRun(self.model, settings, history, self.rows, scores, baseline, expected, predicted, self.notices)
+
+
+def prepare_table(
+    table: Table,
+    target: str,
+    settings: Settings | None = None,
+    *,
+    task: Task | None = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+) -> Prepared:
+    """Everything up to the first update: the first half of `train_table`, which has the same arguments."""
+    found = infer_schema(table, target, task=task, drop=drop, keep=keep)
+    rows = table.take(found.rows)
+    codec = _codec(rows, found.schema)
+    labels = codec.encode(rows[target]) if isinstance(codec, TargetEncoder) else None
+    chosen = settings or Settings()
+    parts = split(rows.rows, fractions, seed=chosen.seed, stratify=labels)
+    if isinstance(codec, TargetScaler):
+        codec = TargetScaler.fit(rows[target].take(parts.train), target)
+    preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
+    x, _ = preprocessor.transform(rows)
+    y = _targets(codec, rows, target)
+    outputs = len(codec.classes) if isinstance(codec, TargetEncoder) else 1
+    settled = _settled(chosen, len(parts.train), x.shape[1])
+    assert settled.hidden is not None
+    network = network_for(x.shape[1], outputs, settled.hidden, settled.dropout, settled.seed)
+    model = TableModel(found.schema, preprocessor, codec, settled.hidden, settled.dropout, network)
+    arrays = (Arrays(x[parts.train], y[parts.train]), Arrays(x[parts.validation], y[parts.validation]))
+    test = Arrays(x[parts.test], y[parts.test])
+    kept = Split(*(found.rows[part] for part in parts))
+    return Prepared(model, settled, kept, (*arrays, test), [*found.notices, *notices])
 
 
 def train_table(
@@ -199,44 +290,8 @@ def train_table(
     >>> run.test["accuracy"] > 0.9
     True
     """
-    found = infer_schema(table, target, task=task, drop=drop, keep=keep)
-    rows = table.take(found.rows)
-    codec = _codec(rows, found.schema)
-    labels = codec.encode(rows[target]) if isinstance(codec, TargetEncoder) else None
-    chosen = settings or Settings()
-    parts = split(rows.rows, fractions, seed=chosen.seed, stratify=labels)
-    if isinstance(codec, TargetScaler):
-        codec = TargetScaler.fit(rows[target].take(parts.train), target)
-    preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
-    x, _ = preprocessor.transform(rows)
-    y = _targets(codec, rows, target)
-    outputs = len(codec.classes) if isinstance(codec, TargetEncoder) else 1
-    settled = _settled(chosen, len(parts.train), x.shape[1])
-    assert settled.hidden is not None and settled.batch_size is not None
-    network = network_for(x.shape[1], outputs, settled.hidden, settled.dropout, settled.seed)
-    model = TableModel(found.schema, preprocessor, codec, settled.hidden, settled.dropout, network)
-    trainer = Trainer(
-        network,
-        loss=loss_of(found.schema.task),
-        optimizer=OPTIMIZERS[settled.optimizer](network.parameters(), lr=settled.lr),
-        metrics=_metric_of(codec),
-        seed=settled.seed,
-    )
-    own: list[Callback] = [BestWeights(), EarlyStopping(settled.patience)] if len(parts.validation) else []
-    own += [TimeLimit(settled.time_limit)] if settled.time_limit is not None else []
-    history = trainer.fit(
-        Arrays(x[parts.train], y[parts.train]),
-        validation=Arrays(x[parts.validation], y[parts.validation]) if len(parts.validation) else None,
-        epochs=settled.epochs,
-        batch_size=settled.batch_size,
-        callbacks=[*own, *callbacks],
-    )
-    kept = Split(*(found.rows[part] for part in parts))
-    test, baseline = {}, {}
-    if len(parts.test):
-        test = _scores(codec, trainer.predict(x[parts.test]), y[parts.test])
-        baseline = _scores(codec, _baseline(codec, y[parts.train], len(parts.test)), y[parts.test])
-    return TableRun(model, settled, history, kept, test, baseline, [*found.notices, *notices])
+    prepared = prepare_table(table, target, settings, task=task, drop=drop, keep=keep, fractions=fractions)
+    return prepared.train(callbacks)
 
 
 def _codec(rows: Table, schema: Schema) -> Codec:
@@ -291,6 +346,13 @@ def _scores(codec: Codec, outputs: NDArray[Any], y: NDArray[Any]) -> dict[str, f
     if p.shape[1] == 2 and len(np.unique(y)) == 2:
         found["ROC AUC"] = metrics.roc_auc(p[:, 1], y)
     return found
+
+
+def _answers(codec: Codec, outputs: NDArray[Any]) -> NDArray[Any]:
+    """Codes of classes [rows], or quantities [rows] in their own unit, from outputs or targets of the network."""
+    if isinstance(codec, TargetScaler):
+        return codec.decode(outputs).ravel()
+    return outputs.argmax(axis=1) if outputs.ndim == 2 else outputs
 
 
 def _baseline(codec: Codec, y: NDArray[Any], rows: int) -> NDArray[Any]:

@@ -1,0 +1,98 @@
+"""How far a training has come, seldom enough to cost nothing: a bar in a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from chainrule.training.callbacks import Callback
+from chainrule.training.trainer import Trainer
+from chainrule.training.wording import duration, figure, spelled
+
+BAR_EVERY = 0.2
+"""Seconds between two looks of the bar: drawing takes about a millisecond."""
+
+LINE_EVERY = 5.0
+"""Seconds between two lines."""
+
+
+class Reporter(Callback):
+    """Base of both: counts, and asks `show` for a look when it is time for one."""
+
+    every: float
+
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
+        self.epochs, self.batches = epochs, batches
+        self.done, self.epoch = 0, 1
+        self.loss = 0.0
+        self.figures: dict[str, float] = {}
+        self.start = self.due = time.monotonic()
+
+    def on_batch_end(self, trainer: Trainer, epoch: int, batch: int, loss: float) -> None:
+        self.done, self.epoch = self.done + 1, epoch
+        self.loss = loss if batch == 0 else self.loss + (loss - self.loss) / (batch + 1)
+        self._look()
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
+        self.figures = {name: value for name, value in row.items() if name.startswith("val_")}
+        self._look()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now >= self.due:
+            self.due = now + self.every
+            self.show()
+
+    def show(self) -> None:
+        """Tell how things stand."""
+
+    @property
+    def words(self) -> str:
+        """Losses, the figures of the last validation, and the most time that is left."""
+        figures = {"loss": self.loss, **self.figures}
+        left = (time.monotonic() - self.start) / self.done * (self.epochs * self.batches - self.done)
+        told = [f"{spelled(name)} {figure(name, value)}" for name, value in figures.items()]
+        return ", ".join([*told, f"at most {duration(left)} left"])
+
+
+class Lines(Reporter):
+    """A line every few seconds, and one after the first epoch."""
+
+    every = LINE_EVERY
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def on_batch_end(self, trainer: Trainer, epoch: int, batch: int, loss: float) -> None:
+        super().on_batch_end(trainer, epoch, batch, loss)
+
+    def show(self) -> None:
+        self.console.print(f"epoch {self.epoch} of at most {self.epochs}: {self.words}", soft_wrap=True, highlight=False)
+
+
+class Bar(Reporter):
+    """A bar that is drawn in place, and taken away at the end."""
+
+    every = BAR_EVERY
+
+    def __init__(self, console: Console) -> None:
+        columns = TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.fields[words]}")
+        self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
+
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
+        super().on_fit_start(trainer, epochs, batches)
+        self.task = self.progress.add_task("", total=epochs * batches, epoch=1, words="")
+        self.progress.start()
+
+    def show(self) -> None:
+        self.progress.update(self.task, completed=self.done, epoch=self.epoch, words=self.words, refresh=True)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        self.progress.stop()
+
+
+def reporter(console: Console) -> Reporter:
+    """What suits the console."""
+    return Bar(console) if console.is_terminal else Lines(console)
