@@ -1,6 +1,12 @@
 """chainrule: deep learning by backpropagation, fast, see-through and small."""
 
-from chainrule import losses, metrics, nn, ops, optim, random, testing
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from chainrule import losses, metrics, nn, ops, optim, random
+from chainrule.apply import apply
 from chainrule.autodiff import backward, grad, gradient_graph, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from chainrule.calls import checkpoint, custom_vjp
 from chainrule.control import cond, scan
@@ -18,6 +24,7 @@ from chainrule.errors import (
 )
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
+from chainrule.op import define
 from chainrule.ops import (
     abs,
     acos,
@@ -141,6 +148,11 @@ from chainrule.tensor import Tensor, tensor
 from chainrule.trace import trace
 from chainrule.types import DType, TensorType, bfloat16, bool_, float32, float64, int32, int64, uint8
 
+if TYPE_CHECKING:
+    from chainrule import testing
+    from chainrule.training import Trainer
+
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -159,12 +171,14 @@ __all__ = [
     "Tensor",
     "TensorType",
     "TraceError",
+    "Trainer",
     "abs",
     "acos",
     "add",
     "add_along_axis",
     "all",
     "any",
+    "apply",
     "argmax",
     "argmin",
     "argsort",
@@ -190,6 +204,7 @@ __all__ = [
     "count_nonzero",
     "cumulative_sum",
     "custom_vjp",
+    "define",
     "divide",
     "einsum",
     "equal",
@@ -306,3 +321,12 @@ __all__ = [
     "vjp",
     "where",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What takes long to import, and not every program uses, is imported when it is first asked for."""
+    if name == "Trainer":
+        return importlib.import_module("chainrule.training").Trainer
+    if name == "testing":
+        return importlib.import_module("chainrule.testing")
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

@@ -210,6 +210,18 @@ def test_a_freed_graph_says_where_it_was_freed_and_what_to_do():
     assert "retain_graph=True" in str(caught.value)
 
 
+def test_a_tensor_that_was_assigned_after_its_use_is_an_error_and_before_it_is_not():
+    w = tensor(X, requires_grad=True, name="w")
+    w.assign(w * 2.0)
+    y = w * w
+    np.testing.assert_allclose(pull(y, w)[0], 4 * X)
+    w.assign(w * 2.0)
+    with pytest.raises(
+        GradientError, match=r"a tensor f64\[3\], w, was assigned a new value after it was used at test_"
+    ):
+        pull(y, w)
+
+
 def test_outputs_and_cotangents_must_pair_up():
     x = leaf()
     with pytest.raises(ValueError):

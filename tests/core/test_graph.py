@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -113,6 +115,14 @@ def test_a_constant_prints_as_its_value_if_it_is_short():
     assert constant_text(tensor([[1, 2], [3, 4]])) == "[[1, 2], [3, 4]]"
     assert constant_text(tensor(np.zeros(5))) == "constant f64[5]"
     assert constant_text(Tensor(TensorType(float32, (2,)), None)) == "<f32[2] of another trace>"
+
+
+def test_a_picture_shows_every_node_with_its_name_type_and_line():
+    w = tensor(np.ones((3, 2)), requires_grad=True, name="w")
+    picture = trace(lambda x: tanh(x @ w) * np.arange(6.0).reshape(3, 2))(np.ones((3, 3))).draw("a layer")
+    words = html.unescape(" ".join(ElementTree.fromstring(picture).itertext()))
+    for said in ("a layer", "matmul", "tanh", "f64[3, 2]", "test_graph.py:", "constant", "w", "x"):
+        assert said in words
 
 
 def test_replaying_makes_the_same_nodes_from_other_inputs():

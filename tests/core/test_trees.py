@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chainrule.errors import DefinitionError
 from chainrule.tensor import tensor
-from chainrule.trees import flatten, is_leaf, leaf_paths, map_tree, register_container, unflatten
+from chainrule.trees import flatten, held_by_modules, is_leaf, leaf_paths, map_tree, register_container, unflatten
 
 LEAVES = st.floats(allow_nan=False)
 STATIC = st.none() | st.integers() | st.text(max_size=3) | st.booleans()
@@ -97,6 +97,11 @@ def test_a_registered_class_is_a_container_and_so_is_what_derives_from_it(boxes)
     assert type(again) is SmallBox and again.label == "outer"
     assert again.content[0] == 3.0 and again.content[1].content == 4.0
     assert box.content[0] == 1.0
+
+
+def test_leaves_that_a_module_holds_are_told_apart(boxes):
+    tree = [1.0, Box([2.0, (3.0,)]), {"a": 4.0, "b": [SmallBox(5.0)]}, "static"]
+    assert held_by_modules(flatten(tree)[1]) == [False, True, True, False, True]
 
 
 def test_a_class_that_is_not_registered_is_static():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -94,6 +96,11 @@ def test_a_tensor_type_says_what_it_is():
     assert (x.ndim, x.size, str(x)) == (2, 6, "f32[2, 3]")
     assert str(x.with_shape([]).with_dtype(int32)) == "i32[]"
     assert x == TensorType(float32, (2, 3)) and hash(x) == hash(TensorType(float32, (2, 3)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=repr)
+def test_a_data_type_stays_the_same_object_when_it_is_copied_or_pickled(dtype):
+    assert pickle.loads(pickle.dumps(dtype)) is copy.deepcopy(dtype) is dtype
 
 
 def test_data_types_are_immutable():

@@ -16,11 +16,12 @@ HELP = """Train neural networks on tables, and predict with them.
 Train on a file, then predict for other rows:
 
     chainrule train patients.csv --target diagnosis
-
     chainrule predict runs/patients-diagnosis new-patients.csv -o predictions.csv
 """
 
-app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+)
 
 # The file of a command is loaded when the command is called, so that help is quick.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -15,6 +15,10 @@ from chainrule.errors import DataError, DefinitionError
 from chainrule.training.tabular import Settings
 
 
+RUNS_DIR = "runs"
+"""The folder of all runs, where none is named."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What a training is asked to be, beside the data.
@@ -129,7 +133,7 @@ def train_options(given: Mapping[str, Any], config: Mapping[str, Any]) -> TrainO
         drop=tuple(chosen.get("drop", ())),
         keep=tuple(chosen.get("keep", ())),
         name=chosen.get("name"),
-        runs_dir=Path(chosen.get("runs_dir", "runs")),
+        runs_dir=Path(chosen.get("runs_dir", RUNS_DIR)),
         settings=Settings(**{name: chosen[name] for name in names if name in chosen}),
     )
 

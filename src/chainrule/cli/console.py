@@ -16,6 +16,11 @@ FAILED = 2
 """Exit status of a command that could not do what it was asked."""
 
 
+def command() -> typer.Typer:
+    """An app for one command."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
 def run(app: typer.Typer, arguments: Sequence[str], name: str) -> NoReturn:
     """Run a command, and end the program with its exit status; usage errors are one line."""
     try:
@@ -28,7 +33,7 @@ def run(app: typer.Typer, arguments: Sequence[str], name: str) -> NoReturn:
 
 @contextlib.contextmanager
 def one_line_errors(debug: bool) -> Generator[None]:
-    """Inside, what goes wrong in ways that a user can mend ends the command with one line; with `debug`, a traceback."""
+    """Inside, what goes wrong in ways that a user can mend ends the command with one line, or a traceback."""
     try:
         yield
     except (ChainruleError, OSError, MemoryError) as error:
@@ -37,6 +42,11 @@ def one_line_errors(debug: bool) -> Generator[None]:
             raise
         complain(_words(error))
         raise typer.Exit(FAILED) from None
+
+
+def say(words: str) -> None:
+    """A line of stdout."""
+    typer.echo(words)
 
 
 def complain(words: str) -> None:

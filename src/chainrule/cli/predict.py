@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.console import one_line_errors, warn
+from chainrule.cli.console import command, one_line_errors, warn
 from chainrule.data import Values, read_table, write_csv
 from chainrule.data.write import csv_blocks
 from chainrule.training.runs import load_run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = command()
 
 
 @app.command()

@@ -28,7 +28,8 @@ class Reporter(Callback):
         self.done, self.epoch = 0, 1
         self.loss = 0.0
         self.figures: dict[str, float] = {}
-        self.start = self.due = time.monotonic()
+        self.start = time.monotonic()
+        self.due = self.start + self.every
 
     def on_batch_end(self, trainer: Trainer, epoch: int, batch: int, loss: float) -> None:
         self.done, self.epoch = self.done + 1, epoch
@@ -37,6 +38,8 @@ class Reporter(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         self.figures = {name: value for name, value in row.items() if name.startswith("val_")}
+        if self.epoch == 1:
+            self.due = 0
         self._look()
 
     def _look(self) -> None:
@@ -65,11 +68,10 @@ class Lines(Reporter):
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def on_batch_end(self, trainer: Trainer, epoch: int, batch: int, loss: float) -> None:
-        super().on_batch_end(trainer, epoch, batch, loss)
-
     def show(self) -> None:
-        self.console.print(f"epoch {self.epoch} of at most {self.epochs}: {self.words}", soft_wrap=True, highlight=False)
+        self.console.print(
+            f"epoch {self.epoch} of at most {self.epochs}: {self.words}", soft_wrap=True, highlight=False
+        )
 
 
 class Bar(Reporter):

@@ -175,9 +175,8 @@ class _Builder:
             if node.serial not in self.values:
                 given = [self.values[y.serial] for y in node.inputs]
                 with np.errstate(all="ignore"):
-                    self.values[node.serial] = (
-                        node.value if node.op is None else node.op.numpy(*given, **node.attributes)
-                    )
+                    value = node.value if node.op is None else node.op.numpy(*given, **node.attributes)
+                self.values[node.serial] = value if isinstance(value, tuple) else np.asarray(value)
         return self.values[x.serial]
 
     def is_finite(self, x: Tensor) -> bool:

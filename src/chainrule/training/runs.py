@@ -38,7 +38,7 @@ from chainrule.data.target import TargetEncoder, target_from_json
 from chainrule.data.wording import near, one_line, quoted
 from chainrule.errors import DataError, RunError, StateError
 from chainrule.training.report import report
-from chainrule.training.tabular import Codec, TableModel, TableRun, network_for
+from chainrule.training.tabular import Codec, TableModel, TableRun, network_for, widths_of
 from chainrule.types import Array
 
 FORMAT = 1
@@ -148,9 +148,9 @@ def describe_run(run: TableRun, source: str) -> dict[str, Any]:
         "preprocessor": model.preprocessor.to_json(),
         "target": model.codec.to_json(),
         "network": {
-            "inputs": len(model.preprocessor.feature_names),
+            "inputs": model.widths[0],
             "hidden": list(model.hidden),
-            "outputs": _outputs(model.codec),
+            "outputs": model.widths[-1],
             "dropout": model.dropout,
         },
         "settings": {name: _plain(value) for name, value in asdict(run.settings).items()},
@@ -159,10 +159,6 @@ def describe_run(run: TableRun, source: str) -> dict[str, Any]:
         "baseline": {name: _plain(value) for name, value in run.baseline.items()},
         "notices": list(run.notices),
     }
-
-
-def _outputs(codec: Codec) -> int:
-    return len(codec.classes) if isinstance(codec, TargetEncoder) else 1
 
 
 def _plain(value: Any) -> Any:
@@ -275,7 +271,7 @@ class _Parts:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return (len(self.preprocessor.feature_names), *self.hidden, _outputs(self.codec))
+        return widths_of(self.preprocessor, self.hidden, self.codec)
 
 
 def _parts(document: dict[str, Any]) -> _Parts:
@@ -304,7 +300,7 @@ def _tensors(path: Path, digest: str) -> dict[str, Array]:
     content = _read(path)
     if hashlib.sha256(content).hexdigest() != digest:
         raise RunError(
-            f"{_shown(path)}: is damaged, or is not the file that this run saved (its SHA-256 is not the one in {RECORD})"
+            f"{_shown(path)}: is damaged, or not the file that this run saved (its SHA-256 is not the one in {RECORD})"
         )
     try:
         return load(content)

@@ -95,6 +95,11 @@ class TableModel:
     dropout: float
     network: nn.Sequential
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The sizes of the network's layers, from the features to the outputs."""
+        return widths_of(self.preprocessor, self.hidden, self.codec)
+
     def outputs(self, table: Table) -> tuple[NDArray[Any], list[str]]:
         """What the network says of every row, logits [rows, classes] or standardised values [rows, 1]; and notices."""
         x, notices = self.preprocessor.transform(table)
@@ -148,6 +153,12 @@ class TableRun:
     expected: NDArray[Any]
     predicted: NDArray[Any]
     notices: list[str] = field(default_factory=list[str])
+
+
+def widths_of(preprocessor: Preprocessor, hidden: Sequence[int], codec: Codec) -> tuple[int, ...]:
+    """The sizes of a network's layers, from the features to the outputs."""
+    outputs = len(codec.classes) if isinstance(codec, TargetEncoder) else 1
+    return (len(preprocessor.feature_names), *hidden, outputs)
 
 
 def network_for(features: int, outputs: int, hidden: Sequence[int], dropout: float, seed: int) -> nn.Sequential:
@@ -245,10 +256,10 @@ def prepare_table(
     preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
     x, _ = preprocessor.transform(rows)
     y = _targets(codec, rows, target)
-    outputs = len(codec.classes) if isinstance(codec, TargetEncoder) else 1
     settled = _settled(chosen, len(parts.train), x.shape[1])
     assert settled.hidden is not None
-    network = network_for(x.shape[1], outputs, settled.hidden, settled.dropout, settled.seed)
+    inputs, *_, outputs = widths_of(preprocessor, settled.hidden, codec)
+    network = network_for(inputs, outputs, settled.hidden, settled.dropout, settled.seed)
     model = TableModel(found.schema, preprocessor, codec, settled.hidden, settled.dropout, network)
     arrays = (Arrays(x[parts.train], y[parts.train]), Arrays(x[parts.validation], y[parts.validation]))
     test = Arrays(x[parts.test], y[parts.test])

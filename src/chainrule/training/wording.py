@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import shlex
+from pathlib import Path
+
+from chainrule.training.history import History
 
 PERCENTAGES = ("accuracy", "balanced accuracy")
 """Figures that are told in per cent."""
@@ -16,7 +20,7 @@ def figure(name: str, value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return "n/a"
-    return f"{100 * value:.1f} %" if name.removeprefix("val_") in PERCENTAGES else f"{value:.4g}"
+    return f"{100 * value:.1f} %" if name.removeprefix("val_") in PERCENTAGES else f"{value:#.4g}".rstrip(".")
 
 
 def spelled(name: str) -> str:
@@ -44,12 +48,30 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {whole % 60} s"
 
 
-def ending(stopped: str, epochs: int, best_epoch: int | None) -> str:
-    """Why a training ended, and which weights were kept.
+def ending(history: History) -> str:
+    """When and why a training ended, and which weights were kept.
 
-    >>> ending("interrupted", 7, 5)
-    'interrupted in epoch 7; the weights of epoch 5, the best, are kept'
+    >>> ending(History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.4}], "interrupted", best_epoch=1))
+    'in epoch 2: interrupted; the weights of epoch 1, the best, are kept'
     """
-    when = f"{stopped} in epoch {epochs}" if stopped == "interrupted" else f"epoch {epochs}: {stopped}"
-    kept = "the last weights" if best_epoch is None else f"the weights of epoch {best_epoch}, the best,"
-    return f"{when}; {kept} are kept"
+    why = history.stopped.replace("val_loss", "the validation loss")
+    kept = "the last weights" if history.best_epoch is None else f"the weights of epoch {history.best_epoch}, the best,"
+    return f"in epoch {len(history)}: {why}; {kept} are kept"
+
+
+def baseline_words(task: str) -> str:
+    """What the baseline does.
+
+    >>> baseline_words("regression")
+    'always the mean'
+    """
+    return "always the mean" if task == "regression" else "always the most frequent"
+
+
+def predict_command(folder: Path) -> str:
+    """The command that predicts with a run.
+
+    >>> predict_command(Path("runs/my run"))
+    "chainrule predict 'runs/my run' new-rows.csv -o predictions.csv"
+    """
+    return f"chainrule predict {shlex.quote(str(folder))} new-rows.csv -o predictions.csv"
