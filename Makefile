@@ -15,9 +15,9 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: .venv/base.stamp  ## train a network on real patients and show what it learned
-	$(BIN)/chainrule train $(DEMO_DATA) --target $(DEMO_TARGET)
-	@echo "Look at the report:    open report.html in the run folder named above"
-	@echo "Predict for new rows:  $(BIN)/chainrule predict RUN_FOLDER $(DEMO_DATA) -o predictions.csv"
+	$(BIN)/chainrule train $(DEMO_DATA) --target $(DEMO_TARGET) --name demo --overwrite
+	@cut -d, -f-30 $(DEMO_DATA) | head -6 > runs/demo/new-rows.csv
+	$(BIN)/chainrule predict runs/demo runs/demo/new-rows.csv
 
 test: .venv/dev.stamp  ## run all tests and doctests, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term

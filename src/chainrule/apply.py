@@ -26,7 +26,7 @@ def apply(op: Op, *inputs: Tensor, **attributes: Any) -> Tensor:
     several = isinstance(types, tuple)
     value: Any = None
     if current.tracing is None:
-        values = [x.numpy() if x.value is None else x.value for x in inputs]  # `numpy` says why there is no value
+        values = [x.known() if x.value is None else x.value for x in inputs]  # `known` says why there is no value
         with np.errstate(all="ignore"):
             value = op.numpy(*values, **attributes)
     wanted = current.recording and op.vjp is not NON_DIFFERENTIABLE

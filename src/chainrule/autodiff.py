@@ -198,7 +198,7 @@ def value_and_grad(
 
         run = _Evaluation(of_chosen, [_differentiable(args[i], i) for i in places], has_aux)
         if len(run.outputs) != 1 or run.outputs[0].size != 1 or not run.outputs[0].dtype.is_float:
-            shown = ", ".join(str(x.type) for x in run.outputs)
+            shown = ", ".join(str(x.type) for x in run.outputs) or "nothing"
             raise GradientError(
                 f"grad: the function must return one float of one element, not {shown}; reduce it with mean() or sum()"
             )
@@ -365,9 +365,11 @@ def gradient_graph(graph: Graph, wrt: Sequence[str] | None = None) -> Graph:
         found = gradients(floats, given, chosen)
         filled = [constant_like(v, 0.0) if ct is None else ct for v, ct in zip(chosen, found, strict=True)]
     count = len(graph.inputs)
-    captured = tuple((outside, new) for (outside, _), new in zip(graph.captured, fresh[count:], strict=True))
+    captured = [(outside, new) for (outside, _), new in zip(graph.captured, fresh[count:], strict=True)]
+    captured += context.captured.values()  # what derivative rules read
     assigned = tuple((outside, new) for (outside, _), new in zip(graph.assigned, results[len(outputs) :], strict=True))
-    return Graph((*fresh[:count], *cotangents), (*outputs, *filled), captured, assigned)
+    context.forget()
+    return Graph((*fresh[:count], *cotangents), (*outputs, *filled), tuple(captured), assigned)
 
 
 def _chosen(fresh: Sequence[Tensor], inputs: int, wrt: Sequence[str] | None) -> list[Tensor]:

@@ -113,10 +113,6 @@ class Graph:
         return draw(boxes, arrows, title=title)
 
 
-def _is_forward(node: Tensor) -> bool:
-    return node.op is not None and not node.source.backward
-
-
 def _box(node: Tensor, names: dict[int, str], is_result: bool) -> Box:
     """A node as a box of a picture."""
     name, source = names[id(node)], f"{node.source}  {node.source.text}"

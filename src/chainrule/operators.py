@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from chainrule.errors import GradientError, IndexingError
 from chainrule.op import FUNCTIONS
+from chainrule.state import current
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor, TensorLike
@@ -65,6 +67,33 @@ class Operators:
     def __rmatmul__(self, other: TensorLike) -> Tensor:
         return FUNCTIONS["matmul"](other, self)
 
+    def __iadd__(self, other: TensorLike) -> Tensor:
+        return self._changed_to(FUNCTIONS["add"](self, other))
+
+    def __isub__(self, other: TensorLike) -> Tensor:
+        return self._changed_to(FUNCTIONS["subtract"](self, other))
+
+    def __imul__(self, other: TensorLike) -> Tensor:
+        return self._changed_to(FUNCTIONS["multiply"](self, other))
+
+    def __itruediv__(self, other: TensorLike) -> Tensor:
+        return self._changed_to(FUNCTIONS["divide"](self, other))
+
+    def _changed_to(self, new: Tensor) -> Tensor:
+        """What `x -= y` makes of x: a new tensor, but where nothing is recorded a parameter changes itself."""
+        x = cast("Tensor", self)
+        if not x.requires_grad or x.op is not None:
+            return new
+        if not current.recording:
+            x.assign(new)
+            return x
+        if x.grad is not None:
+            raise GradientError(
+                "`w -= step` would make a new tensor and leave the parameter as it is: do it `with no_grad():`, "
+                "or write w.assign(w - step)"
+            )
+        return new
+
     def __lt__(self, other: TensorLike) -> Tensor:
         return FUNCTIONS["less"](self, other)
 
@@ -77,10 +106,14 @@ class Operators:
     def __ge__(self, other: TensorLike) -> Tensor:
         return FUNCTIONS["greater_equal"](self, other)
 
-    def __eq__(self, other: TensorLike) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: TensorLike | str | None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if other is None or isinstance(other, str):
+            return NotImplemented  # no tensor equals them, which Python finds out by itself
         return FUNCTIONS["equal"](self, other)
 
-    def __ne__(self, other: TensorLike) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ne__(self, other: TensorLike | str | None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if other is None or isinstance(other, str):
+            return NotImplemented
         return FUNCTIONS["not_equal"](self, other)
 
     def __and__(self, other: TensorLike) -> Tensor:
@@ -106,6 +139,12 @@ class Operators:
 
     def __getitem__(self, key: Any) -> Tensor:
         return FUNCTIONS["getitem"](self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise IndexingError(
+            "x[key] = value: tensors are never changed in place; make a new one with `where`, `scatter_add` or "
+            "`concat`, or give x a new value as a whole with x.assign(...)"
+        )
 
     @property
     def T(self) -> Tensor:

@@ -91,7 +91,8 @@ class Generator:
         """Real numbers spread evenly over [low, high): low + (high - low) k / 2^b with k from 0 to 2^b - 1.
 
         b is 24 for float32 and 53 for float64, so that between 0 and 1 nothing is rounded; elsewhere rounding may give
-        `high` itself. Tensors for `low` and `high` broadcast to `shape` and receive gradients.
+        `high` itself. Numbers of bfloat16 are rounded from float32. Tensors for `low` and `high` broadcast to `shape`
+        and receive gradients.
 
         Raises `DtypeError` for another data type, `ShapeError` if `low` or `high` does not fit.
 
@@ -101,7 +102,7 @@ class Generator:
         kind, bits = _real(dtype)
         unit = cast(self._bits(_shape(shape), bits), kind) * 2.0**-bits
         least = as_tensor(low, kind)
-        return _fitted(unit * (as_tensor(high, kind) - least) + least, unit.shape, kind)
+        return _fitted(unit * (as_tensor(high, kind) - least) + least, unit.shape, kind).cast(dtype)
 
     def normal(
         self,
@@ -113,7 +114,7 @@ class Generator:
         """Real numbers of the normal distribution: mean + std sqrt(2) erfinv(u), its quantile function.
 
         u = (2 k + 1) / 2^b - 1 with k from 0 to 2^b - 1, and b 24 for float32 and 53 for float64: symmetric about 0
-        and never 1, so that |x - mean| is at most 5.4 (8.3) std. Tensors for `mean` and `std` broadcast to `shape` and
+        and never 1, so that |x - mean| is at most 5.4 (8.3) std. For bfloat16, numbers of float32 are rounded. Tensors for `mean` and `std` broadcast to `shape` and
         receive gradients (the reparametrisation of Kingma & Welling, "Auto-encoding variational Bayes", 2014).
 
         Raises `DtypeError` for another data type, `ShapeError` if `mean` or `std` does not fit.
@@ -124,7 +125,7 @@ class Generator:
         kind, bits = _real(dtype)
         odd = self._bits(_shape(shape), bits) * 2 + (1 - 2**bits)
         standard = erfinv(cast(odd, kind) * 2.0**-bits) * math.sqrt(2)
-        return _fitted(standard * as_tensor(std, kind) + as_tensor(mean, kind), odd.shape, kind)
+        return _fitted(standard * as_tensor(std, kind) + as_tensor(mean, kind), odd.shape, kind).cast(dtype)
 
     def bernoulli(self, p: TensorLike, shape: int | Sequence[int] | None = None) -> Tensor:
         """Truth values, each true with probability p: never for 0, always for 1.
@@ -185,11 +186,11 @@ def _key(seed: int) -> int:
 
 
 def _real(dtype: DTypeLike) -> tuple[DType, int]:
-    """A data type of real numbers, and how many random bits it holds between 0 and 1 without rounding."""
+    """The data type in which real numbers are drawn, and how many random bits it holds between 0 and 1."""
     kind = dtype_of(dtype)
-    if kind not in (float32, float64):
-        raise DtypeError(f"random numbers are drawn as float32 or float64, not {kind}; cast them afterwards")
-    return kind, 24 if kind is float32 else 53
+    if not kind.is_float:
+        raise DtypeError(f"random numbers are drawn as floats, not {kind}; cast them afterwards")
+    return (float64, 53) if kind is float64 else (float32, 24)
 
 
 def _shape(shape: int | Sequence[int]) -> Shape:

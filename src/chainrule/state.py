@@ -49,6 +49,11 @@ class Tracing:
             self.variables[id(node)] = x
         self.assigned[id(x)] = (x, node)
 
+    def forget(self) -> None:
+        """Let go of all tensors when the trace is over: they know it, and would keep each other alive."""
+        for held in (self.captured, self.assigned, self.grads, self.variables):
+            held.clear()
+
     def is_inside(self, other: Tracing | None) -> bool:
         """Whether this is going on within another one."""
         return other is not None and (self.outer is other or (self.outer is not None and self.outer.is_inside(other)))
@@ -89,6 +94,7 @@ def recording(on: bool) -> Generator[None]:
 def no_grad() -> Any:
     """A context in which nothing is recorded for `backward`; works as a decorator, too.
 
+    >>> from chainrule.tensor import tensor
     >>> w = tensor(2.0, requires_grad=True)
     >>> with no_grad():
     ...     y = w * w

@@ -7,8 +7,8 @@ caused it. While a function is traced, values are absent and only types flow. Th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import Any, TypeAlias, TypeGuard
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import numpy as np
 
@@ -118,9 +118,7 @@ class Tensor(Operators):
     def grad(self) -> Tensor | None:
         """What `backward` has accumulated here, for a tensor made with `requires_grad=True`."""
         tracing = current.tracing
-        return (
-            self._grad if tracing is None or tracing is self.tracing else tracing.grads.get(id(self), (self, None))[1]
-        )
+        return self._grad if tracing is None else tracing.grads.get(id(self), (self, self._grad))[1]
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -130,21 +128,30 @@ class Tensor(Operators):
         else:
             tracing.grads[id(self)] = (self, value)
 
+    def known(self) -> Array:
+        """The value as it is held. Raises `TraceError` where it is not known, or may be another when a graph runs."""
+        if self.value is not None and current.tracing in (None, self.tracing):
+            return self.value
+        hint = (
+            "that was while a function was traced, when only types were known: return it from there to have its value"
+            if current.tracing is None
+            else "while a function is traced, only types are known: use `where`, `scan` or an operation instead of "
+            "`if`, `float()` or NumPy"
+        )
+        raise TraceError(
+            f"the value of {'a traced tensor' if self.value is None else 'a tensor'} {self.type} was asked for "
+            f"at {user_line()}\n"
+            f"  made at {self.source}    {self.source.text}\n"
+            f"  {hint}"
+        )
+
     def numpy(self) -> Array:
         """The value as a NumPy array; bfloat16 comes as float32.
 
         Raises `TraceError` while a function is traced: only types are known then, and a value from outside would be
         frozen into the graph.
         """
-        if self.value is None or (current.tracing is not None and self.tracing is not current.tracing):
-            raise TraceError(
-                f"the value of {'a traced tensor' if self.value is None else 'a tensor'} {self.type} was asked for "
-                f"at {user_line()}\n"
-                f"  made at {self.source}    {self.source.text}\n"
-                "  while a function is traced, only types are known: use `where`, `scan` or an operation instead of "
-                "`if`, `float()` or NumPy"
-            )
-        return shown(self.value, self.dtype)
+        return shown(self.known(), self.dtype)
 
     def item(self) -> Any:
         """The only element, as a Python number. Raises `ShapeError` if there is not exactly one."""
@@ -157,7 +164,7 @@ class Tensor(Operators):
         return self.numpy().tolist()
 
     def assign(self, value: TensorLike) -> None:
-        """Give this tensor a new value of the same type; how it was computed is forgotten.
+        """Give this tensor a new value of the same type, arrays as copies; how it was computed is forgotten.
 
         Raises `GradientError` for the result of a recorded operation, `ShapeError` or `DtypeError` for another type.
 
@@ -180,12 +187,15 @@ class Tensor(Operators):
         if current.tracing is not None:
             current.tracing.assign(self, new)
         else:
-            self.value = new.value
+            self.value = new.known() if isinstance(value, Tensor) else np.array(new.known())
             self.changed = next(_serials)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         value = self.numpy()
         return np.array(value, dtype=dtype, copy=copy)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return function(*_as_arrays(args, function), **{k: _as_arrays(v, function) for k, v in kwargs.items()})
 
     def __float__(self) -> float:
         return float(self.item())
@@ -214,12 +224,45 @@ class Tensor(Operators):
     def __hash__(self) -> int:
         return id(self)  # a tensor is itself; `==` compares elements
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.op is not None:
+            raise GradientError(
+                "only tensors made by `tensor` can be copied or pickled, not the result of an operation; detach() it first"
+            )
+        return _restore, (self.type, self.known(), self.requires_grad, self.source, self.name, self.grad)
+
     def __repr__(self) -> str:
         notes = f"{self.type}" + (", requires_grad=True" if self.requires_grad and self.op is None else "")
         if self.value is None:
             return f"tensor(traced at {self.source}, {notes})"
         text = np.array2string(shown(self.value, self.dtype), separator=", ", prefix="tensor(", threshold=100)
         return f"tensor({text}, {notes})"
+
+
+def _restore(
+    type: TensorType, value: Array, requires_grad: bool, source: Source, name: str | None, grad: Tensor | None
+) -> Tensor:
+    """A tensor from its copied or pickled parts: with a serial number of its own, higher than all before it."""
+    made = Tensor(type, value, requires_grad=requires_grad, source=source, name=name)
+    made.grad = grad
+    return made
+
+
+def _as_arrays(value: Any, function: Any) -> Any:
+    """An argument of a NumPy function with arrays in the place of tensors, unless that would lose a gradient."""
+    if isinstance(value, (list, tuple)):
+        parts = [_as_arrays(part, function) for part in cast("Sequence[Any]", value)]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    if isinstance(value, Tensor) and value.requires_grad and current.recording:
+        name = function.__name__
+        raise GradientError(
+            f"numpy.{name} would lose the gradient of {value.type}: use the operation of this library, "
+            f"or numpy.{name}(x.detach()) if no gradient is wanted"
+        )
+    return value.numpy() if isinstance(value, Tensor) else value
 
 
 def tensor(
@@ -241,15 +284,14 @@ def tensor(
     >>> tensor([1, 2, 3], dtype="bfloat16")
     tensor([1., 2., 3.], bf16[3])
     """
-    made = as_tensor(value, None if dtype is None else dtype_of(dtype))
+    made = value if isinstance(value, Tensor) else _constant(value, None if dtype is None else dtype_of(dtype))
     if dtype is not None and made.dtype is not dtype_of(dtype):
         made = FUNCTIONS["cast"](made, dtype)
     if requires_grad and not made.dtype.is_float:
         raise DtypeError(f"tensor: only floats can require a gradient, not {made.dtype}")
-    value_ = None if made.value is None else np.array(made.value)
-    if value_ is None:
+    if made.value is None or current.tracing not in (None, made.tracing):
         raise TraceError(f"tensor: a traced value cannot become a new leaf, at {user_line()}")
-    return Tensor(made.type, value_, requires_grad=requires_grad, name=name)
+    return Tensor(made.type, np.array(made.value), requires_grad=requires_grad, name=name)
 
 
 def shown(value: Array, dtype: DType) -> Array:
@@ -260,16 +302,34 @@ def shown(value: Array, dtype: DType) -> Array:
 def as_tensor(value: TensorLike, weak: DType | None = None) -> Tensor:
     """The value itself if it is a tensor, else a constant that shares its memory; Python numbers become `weak`.
 
-    Raises `DtypeError` for what is no number, or a Python integer that does not fit, `ShapeError` for ragged lists.
+    Raises `DtypeError` for what is no number, or a Python integer that does not fit, `ShapeError` for ragged lists,
+    `GradientError` for a list of tensors of which a gradient would get lost.
     """
     if isinstance(value, Tensor):
         return value
+    if isinstance(value, (list, tuple)) and current.recording and _holds_variables(value):
+        raise GradientError(
+            "no gradient flows through a list of tensors: join them with `stack`, or detach() each if none is wanted"
+        )
+    return _constant(value, weak)
+
+
+def _holds_variables(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_variables, cast("Sequence[object]", value)))
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _constant(value: Any, weak: DType | None) -> Tensor:
+    """A constant that shares the memory of a value."""
     if is_weak(value):
         return _number(value, weak or _weak_type(value))
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(f"a tensor cannot be made from ragged lists: {error}") from None
+    if array.dtype.kind in "OSU":
+        raise DtypeError(f"a tensor is made of numbers, not of {value!r:.60}")
     natural = _natural(array.dtype)
     if isinstance(value, (list, tuple)) and natural is float64:
         natural = weak or float32  # of Python floats
@@ -300,16 +360,17 @@ def _natural(dtype: np.dtype[Any]) -> DType:
 
 def operands(*values: TensorLike, dtype: DType | None = None) -> tuple[Tensor, ...]:
     """Tensors of one data type: that in which the values' types meet. Shapes are left as they are."""
-    strong = [x if isinstance(x, Tensor) else None if is_weak(x) else as_tensor(x) for x in values]
+    beside = any([isinstance(x, (Tensor, np.ndarray)) for x in values])
+    strong = [x if isinstance(x, Tensor) else None if is_weak(x, beside) else as_tensor(x) for x in values]
     if dtype is None:
-        dtype = _meeting_type(values, [x.type.dtype for x in strong if x is not None])
-    found = [as_tensor(v, dtype) if x is None else x for v, x in zip(values, strong, strict=True)]
+        weak = [_weak_type(x) for x in values if is_weak(x, beside)]
+        dtype = _meeting_type([x.type.dtype for x in strong if x is not None], weak)
+    found = [_number(cast("float", v), dtype) if x is None else x for v, x in zip(values, strong, strict=True)]
     return tuple([x if x.type.dtype is dtype else FUNCTIONS["cast"](x, dtype) for x in found])
 
 
-def _meeting_type(values: tuple[TensorLike, ...], strong: list[DType]) -> DType:
+def _meeting_type(strong: list[DType], weak: list[DType]) -> DType:
     """The type of the strong ones, lifted only where a Python number is of a higher kind."""
-    weak = [_weak_type(x) for x in values if is_weak(x)] if len(strong) < len(values) else []
     if not strong:
         return promote(weak)
     first = strong[0]
@@ -320,11 +381,16 @@ def _meeting_type(values: tuple[TensorLike, ...], strong: list[DType]) -> DType:
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
-def is_weak(value: object) -> TypeGuard[float]:
-    """Whether a value is a Python number, which takes the type of the tensor it meets."""
-    return isinstance(value, (int, float)) and not isinstance(value, np.generic)
+def is_weak(value: object, beside: bool = False) -> TypeGuard[float]:
+    """Whether a value is a Python number, which takes the type of the tensor it meets.
+
+    Beside a tensor this holds for NumPy's float64 numbers, too, which are Python floats: x / np.sqrt(3) is as x / 3.0.
+    """
+    return isinstance(value, (int, float)) and (beside or not isinstance(value, np.generic))
 
 
 def snapshot(x: Tensor) -> Tensor:
     """A tensor with the value that `x` has now, whatever is assigned to `x` later; parameters as they are."""
+    if current.tracing is not None:
+        return current.tracing.read(x)
     return x if x.requires_grad or x.value is None else Tensor(x.type, x.value, source=x.source, name=x.name)

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.errors import TraceError
 from chainrule.graph import Graph
 from chainrule.state import Tracing, recording, tracing
 from chainrule.tensor import Tensor, as_tensor
@@ -40,19 +39,18 @@ def trace_tree(function: Callable[..., Any], *examples: Any, **named: Any) -> tu
     paths = _names(function, examples, named)
     context = Tracing()
     types = [as_tensor(leaf) for leaf in leaves]
-    with tracing(context), recording(True):
-        inputs = tuple(
-            Tensor(x.type, None, requires_grad=x.requires_grad, source=x.source, name=name)
-            for x, name in zip(types, paths, strict=True)
-        )
-        args, kwargs = unflatten(structure, inputs)
-        returned, result = flatten(function(*args, **kwargs))
-        outputs = tuple(context.read(as_tensor(x)) for x in returned)
-    graph = Graph(inputs, outputs, tuple(context.captured.values()), tuple(context.assigned.values()))
-    for node in graph.nodes:
-        if node.tracing is not context:
-            raise TraceError(f"a tensor {node.type} made at {node.source} belongs to another trace")
-    return graph, result
+    try:
+        with tracing(context), recording(True):
+            inputs = tuple(
+                Tensor(x.type, None, requires_grad=x.requires_grad, source=x.source, name=name)
+                for x, name in zip(types, paths, strict=True)
+            )
+            args, kwargs = unflatten(structure, inputs)
+            returned, result = flatten(function(*args, **kwargs))
+            outputs = tuple(context.read(as_tensor(x)) for x in returned)
+        return Graph(inputs, outputs, tuple(context.captured.values()), tuple(context.assigned.values())), result
+    finally:
+        context.forget()
 
 
 def _names(function: Callable[..., Any], examples: tuple[Any, ...], named: dict[str, Any]) -> list[str]:

@@ -143,11 +143,11 @@ def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
 
 def leaf_paths(tree: Any) -> list[str]:
     """The path of every leaf, as `layers.0.weight`; the tree itself has the path ''."""
+    return list(_paths(tree, ""))
 
-    def walk(node: Any, path: str) -> Iterator[str]:
-        if is_leaf(node):
-            yield path
-        for key, child in _children(node) or [] if not is_leaf(node) else []:
-            yield from walk(child, f"{path}.{key}" if path else key)
 
-    return list(walk(tree, ""))
+def _paths(tree: Any, path: str) -> Iterator[str]:
+    if is_leaf(tree):
+        yield path
+    for key, child in _children(tree) or [] if not is_leaf(tree) else []:
+        yield from _paths(child, f"{path}.{key}" if path else key)

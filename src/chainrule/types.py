@@ -2,8 +2,9 @@
 
 The data types are few and their rules are one page. Tensors of one kind promote as in NumPy (float32 with float64 gives
 float64, uint8 with int32 gives int32); of two kinds, the higher one (bool < int < float) keeps its own type, so that a
-float32 network stays float32 when an int64 label or a bool mask enters; a Python number takes the type of the tensor it
-meets. bfloat16 is a storage type: layout and indexing keep it, arithmetic converts it to float32.
+float32 network stays float32 when an int64 label or a bool mask enters; a Python number, or a NumPy float64 number,
+takes the type of the tensor it meets. bfloat16 is a storage type: layout and indexing keep it, arithmetic converts it
+to float32.
 """
 
 from __future__ import annotations

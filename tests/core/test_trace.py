@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.errors import TraceError
+from chainrule.interpret import interpret
 from chainrule.ops import tanh
 from chainrule.state import current_tracing, no_grad
 from chainrule.tensor import Tensor, tensor
@@ -79,6 +80,21 @@ def test_an_assigned_tensor_is_read_with_its_new_value_and_stays_as_it_was():
     ((outside, new),) = graph.assigned
     assert outside is w and new.op.name == "multiply"
     assert w.tolist() == [1.0]
+
+
+def test_an_assigned_variable_is_a_variable_again():
+    """As eagerly: what it was computed from is forgotten, and a gradient ends there."""
+    w = tensor([3.0], requires_grad=True)
+
+    def f(x):
+        w.assign(w * w)
+        (w * x).backward()
+        return w.grad
+
+    graph = trace(f)(np.ones(1, np.float32))
+    slope, new = interpret(graph, [np.array([5.0], np.float32), np.array([3.0], np.float32)])
+    assert (slope.tolist(), new.tolist()) == ([5.0], [9.0])
+    assert w.grad is None and w.tolist() == [3.0]
 
 
 def test_a_gradient_set_while_tracing_does_not_escape():

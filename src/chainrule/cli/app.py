@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -9,21 +10,11 @@ from typing import Annotated
 import typer
 
 import chainrule
-from chainrule.cli.console import run
+from chainrule.cli.console import command_line, run
 
-HELP = """Train neural networks on tables, and predict with them.
+app = command_line()
 
-Train on a file, then predict for other rows:
-
-    chainrule train patients.csv --target diagnosis
-    chainrule predict runs/patients-diagnosis new-patients.csv -o predictions.csv
-"""
-
-app = typer.Typer(
-    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
-)
-
-# The file of a command is loaded when the command is called, so that help is quick.
+# A command's own file reads its arguments, and is loaded only when the command is called, so that help is quick.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -34,23 +25,31 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(
+def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before the command."""
+    """Train neural networks on tables, and predict with them.
+
+    Train on a file, then predict for other rows:
+
+        chainrule train patients.csv --target diagnosis
+        chainrule predict runs/patients-diagnosis new.csv -o out.csv
+
+    `chainrule COMMAND --help` tells all about a command.
+    """
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def train(context: typer.Context) -> None:
-    """Train a network on a table."""
+    """Train a network to predict a column of a table from the others."""
     _call(context)
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def predict(context: typer.Context) -> None:
-    """Predict for the rows of a table."""
+    """Predict for the rows of a table with a trained network."""
     _call(context)
 
 
@@ -61,4 +60,8 @@ def _call(context: typer.Context) -> None:
 
 def main() -> None:
     """What the console script `chainrule` runs."""
-    run(app, sys.argv[1:], "chainrule")
+    # A name that the terminal cannot show must not end a training.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    run(app, sys.argv[1:] or ["--help"], "chainrule")

@@ -14,7 +14,6 @@ from chainrule.data.wording import near, one_line, quoted
 from chainrule.errors import DataError, DefinitionError
 from chainrule.training.tabular import Settings
 
-
 RUNS_DIR = "runs"
 """The folder of all runs, where none is named."""
 

@@ -15,9 +15,12 @@ from chainrule.errors import ChainruleError
 FAILED = 2
 """Exit status of a command that could not do what it was asked."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C where nothing could be kept: 128 and the number of the signal, as shells have it."""
 
-def command() -> typer.Typer:
-    """An app for one command."""
+
+def command_line() -> typer.Typer:
+    """An app for commands, or for one."""
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
@@ -36,10 +39,12 @@ def one_line_errors(debug: bool) -> Generator[None]:
     """Inside, what goes wrong in ways that a user can mend ends the command with one line, or a traceback."""
     try:
         yield
+    except KeyboardInterrupt:
+        complain("interrupted; nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
     except (ChainruleError, OSError, MemoryError) as error:
-        closed_pipe = isinstance(error, OSError) and error.errno == errno.EPIPE
-        if debug or closed_pipe:
-            raise
+        if debug or (isinstance(error, OSError) and error.errno == errno.EPIPE):
+            raise  # a reader that has seen enough closes its pipe; typer ends the command in silence
         complain(_words(error))
         raise typer.Exit(FAILED) from None
 
@@ -51,12 +56,12 @@ def say(words: str) -> None:
 
 def complain(words: str) -> None:
     """An error, as one line of stderr."""
-    typer.echo("error: " + " ".join(words.split()), err=True)
+    typer.echo(f"error: {' '.join(words.split())}", err=True)
 
 
 def warn(words: str) -> None:
-    """Something a user should know of, on stderr, so that results can be piped on."""
-    typer.echo("note: " + " ".join(words.split()), err=True)
+    """Something odd about the data, on stderr, so that results can be piped on."""
+    typer.echo(f"warning: {words}", err=True)
 
 
 def _words(error: BaseException) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chainrule.cli.console import command, one_line_errors, warn
-from chainrule.data import Values, read_table, write_csv
+from chainrule.cli.console import command_line, one_line_errors, warn
+from chainrule.data import Kind, Table, Values, read_table, write_csv
+from chainrule.data.wording import counted, one_line, quoted
 from chainrule.data.write import csv_blocks
+from chainrule.errors import DataError
 from chainrule.training.runs import load_run
+from chainrule.training.tabular import TableModel
+from chainrule.training.wording import figure
 
-app = command()
+app = command_line()
 
 
 @app.command()
@@ -23,22 +28,36 @@ def predict(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="CSV file to write; by default the terminal.", show_default=False),
+        typer.Option("--output", "-o", help="CSV file to write; without it, the terminal.", show_default=False),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Predict for the rows of a table.
+    """Predict for the rows of a table with a trained network.
 
-    Writes one row for each row of the table, in its order: the prediction and, for classes, the probability of each
-    class. Where the table holds the target as well, the figures of the predictions are shown.
+    Writes a CSV row for each row of the table, in its order: the prediction and, for classes, the probability of each.
+    What is odd about the rows is told beside it (on stderr), and so are the figures of the predictions where the table
+    holds the target as well.
+
+    Examples:
+
+        chainrule predict runs/patients-diagnosis new.csv -o out.csv
+        chainrule predict runs/patients-diagnosis new.csv | head
     """
     with one_line_errors(debug):
-        _predict(run, data, output)
+        run_prediction(run, data, output)
 
 
-def _predict(run: Path, data: Path, output: Path | None) -> None:
+def run_prediction(run: Path, data: Path, output: Path | None) -> None:
+    """Load, read, predict and write."""
     model = load_run(run)
-    table = read_table(data, kinds=model.schema.kinds)
+    if output is not None and output.exists() and data.exists() and os.path.samefile(output, data):
+        raise DataError(f"{one_line(str(output))}: is the table itself; choose another file for the predictions")
+    target = model.schema.target
+    # A target that is there for once must not stand in the way, whatever it holds; only text has to be kept as it is.
+    kinds: dict[str, Kind] = {
+        name: kind for name, kind in model.schema.kinds.items() if name != target.name or kind == "category"
+    }
+    table = read_table(data, kinds=kinds)
     columns, notices = model.predict(table)
     for notice in (*table.notices, *notices):
         warn(notice)
@@ -47,4 +66,21 @@ def _predict(run: Path, data: Path, output: Path | None) -> None:
             typer.echo(block.encode(), nl=False)
     else:
         write_csv(output, columns)
-        typer.echo(f"{output}: {table.rows:,} predictions", err=True)
+        typer.echo(f"{counted(table.rows, 'prediction')} in {output}", err=True)
+    if target.name in table.columns:
+        _compare(model, table)
+
+
+def _compare(model: TableModel, table: Table) -> None:
+    """Tell how good the predictions are where the truth is known."""
+    name = model.schema.target.name
+    known = table.take(~table[name].missing)
+    if not known.rows:
+        return
+    try:
+        figures = model.score(known)
+    except DataError:
+        warn(f"column {quoted(name)} holds values that training did not know; the predictions are not compared with it")
+        return
+    told = ", ".join(f"{figure_name} {figure(figure_name, value)}" for figure_name, value in figures.items())
+    typer.echo(f"compared with column {quoted(name)} in {counted(known.rows, 'row')}: {told}", err=True)

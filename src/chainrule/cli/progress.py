@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from rich.console import Console
@@ -17,11 +18,18 @@ BAR_EVERY = 0.2
 LINE_EVERY = 5.0
 """Seconds between two lines."""
 
+NAMES = {"val_accuracy": "accuracy", "val_loss": "val loss", "val_r2": "R2"}
+"""Short names of figures, so that the bar fits 80 columns."""
+
 
 class Reporter(Callback):
     """Base of both: counts, and asks `show` for a look when it is time for one."""
 
     every: float
+
+    def __init__(self, console: Console, time_limit: float | None = None) -> None:
+        self.console = console
+        self.time_limit = math.inf if time_limit is None else time_limit
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         self.epochs, self.batches = epochs, batches
@@ -52,12 +60,11 @@ class Reporter(Callback):
         """Tell how things stand."""
 
     @property
-    def words(self) -> str:
-        """Losses, the figures of the last validation, and the most time that is left."""
-        figures = {"loss": self.loss, **self.figures}
-        left = (time.monotonic() - self.start) / self.done * (self.epochs * self.batches - self.done)
-        told = [f"{spelled(name)} {figure(name, value)}" for name, value in figures.items()]
-        return ", ".join([*told, f"at most {duration(left)} left"])
+    def left(self) -> str:
+        """The most time that is left, by the pace so far and the time limit."""
+        passed = time.monotonic() - self.start
+        by_pace = passed / self.done * (self.epochs * self.batches - self.done)
+        return duration(max(0.0, min(by_pace, self.time_limit - passed)))
 
 
 class Lines(Reporter):
@@ -65,13 +72,10 @@ class Lines(Reporter):
 
     every = LINE_EVERY
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
     def show(self) -> None:
-        self.console.print(
-            f"epoch {self.epoch} of at most {self.epochs}: {self.words}", soft_wrap=True, highlight=False
-        )
+        told = [f"{spelled(name)} {figure(name, value)}" for name, value in {"loss": self.loss, **self.figures}.items()]
+        words = f"epoch {self.epoch} of at most {self.epochs}: {', '.join(told)}, at most {self.left} left"
+        self.console.print(words, soft_wrap=True, highlight=False)
 
 
 class Bar(Reporter):
@@ -79,22 +83,27 @@ class Bar(Reporter):
 
     every = BAR_EVERY
 
-    def __init__(self, console: Console) -> None:
-        columns = TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.fields[words]}")
+    def __init__(self, console: Console, time_limit: float | None = None) -> None:
+        super().__init__(console, time_limit)
+        bar = BarColumn(bar_width=max(8, min(40, console.width - 72)))
+        columns = TextColumn("epoch {task.fields[epoch]}"), bar, TextColumn("{task.fields[words]}")
         self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         super().on_fit_start(trainer, epochs, batches)
-        self.task = self.progress.add_task("", total=epochs * batches, epoch=1, words="")
+        self.task = self.progress.add_task("", total=epochs * batches, epoch=f"1/{epochs}", words="")
         self.progress.start()
 
     def show(self) -> None:
-        self.progress.update(self.task, completed=self.done, epoch=self.epoch, words=self.words, refresh=True)
+        named = {"loss": self.loss} | {NAMES.get(name, name): value for name, value in self.figures.items()}
+        words = ", ".join([*(f"{name} {figure(name, value)}" for name, value in named.items()), f"{self.left} left"])
+        epoch = f"{self.epoch}/{self.epochs}"
+        self.progress.update(self.task, completed=self.done, epoch=epoch, words=words, refresh=True)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         self.progress.stop()
 
 
-def reporter(console: Console) -> Reporter:
-    """What suits the console."""
-    return Bar(console) if console.is_terminal else Lines(console)
+def reporter(console: Console, time_limit: float | None = None) -> Reporter:
+    """What suits the console; the time limit, in seconds, is that of the training."""
+    return Bar(console, time_limit) if console.is_terminal else Lines(console, time_limit)

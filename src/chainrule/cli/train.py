@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from chainrule.cli.config import RUNS_DIR, TrainOptions, read_config, train_options
-from chainrule.cli.console import command, one_line_errors, say
+from chainrule.cli.console import command_line, one_line_errors, say
 from chainrule.cli.progress import reporter
 from chainrule.data import Table, TargetEncoder, read_table
 from chainrule.data.wording import counted, near, one_line, quoted
@@ -22,7 +22,7 @@ from chainrule.training.runs import REPORT, check_name, check_writable, run_name
 from chainrule.training.tabular import OPTIMIZERS, Prepared, Settings, TableRun, prepare_table
 from chainrule.training.wording import baseline_words, duration, ending, figure, predict_command
 
-app = command()
+app = command_line()
 
 DEFAULT = Settings()
 
@@ -100,10 +100,10 @@ def run_training(data: Path, options: TrainOptions, overwrite: bool) -> None:
     )
     _introduce(table, prepared)
     start = time.monotonic()
-    run = prepared.train([reporter(Console(stderr=True))])
+    run = prepared.train([reporter(Console(stderr=True), options.settings.time_limit)])
     say(f"\nStopped after {duration(time.monotonic() - start)} {ending(run.history)}.")
     _show_results(run)
-    folder = save_run(run, options.runs_dir / name, source=data.name, overwrite=overwrite)
+    folder = save_run(run, options.runs_dir / name, source=one_line(data.name), overwrite=overwrite)
     say(f"\nThe run is in {folder}")
     say(f"  look     open {folder / REPORT} in a browser")
     say(f"  predict  {predict_command(folder)}")
@@ -113,7 +113,7 @@ def _introduce(table: Table, prepared: Prepared) -> None:
     """What was read, and what will be trained."""
     model, settings = prepared.model, prepared.settings
     say(f"{table.source}: {counted(table.rows, 'row')}, {counted(len(table.columns), 'column')}")
-    for notice in (*table.notices, *prepared.notices):
+    for notice in prepared.notices:
         say(f"  note: {notice}")
     say(f"  target   {one_line(model.schema.target.name)}: {_target_words(prepared)}")
     learned_from = counted(len(model.schema.features), "column")

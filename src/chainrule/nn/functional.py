@@ -10,6 +10,7 @@ from typing import Literal
 
 from chainrule import ops
 from chainrule.errors import DefinitionError
+from chainrule.ops.reduce import real
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -22,7 +23,7 @@ def softmax(x: TensorLike, axis: int = -1) -> Tensor:
     >>> softmax([0.0, 0.0])
     tensor([0.5, 0.5], f32[2])
     """
-    powers = ops.exp(_below_zero(as_tensor(x), axis))
+    powers = ops.exp(_below_zero(real(x), axis))
     return powers / ops.sum(powers, axis, keepdims=True)
 
 
@@ -32,7 +33,7 @@ def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     >>> log_softmax([0.0, 1e4])
     tensor([-10000.,      0.], f32[2])
     """
-    shifted = _below_zero(as_tensor(x), axis)
+    shifted = _below_zero(real(x), axis)
     return shifted - ops.log(ops.sum(ops.exp(shifted), axis, keepdims=True))
 
 

@@ -97,7 +97,7 @@ def tensordot(x: TensorLike, y: TensorLike, axes: int | tuple[Sequence[int], Seq
     ((2, 5), (2, 3, 4, 2, 3, 4))
     """
     x, y = operands(x, y)
-    if isinstance(axes, int):
+    if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= min(x.ndim, y.ndim):
             raise ShapeError(f"tensordot: {x.type} and {y.type} do not have {axes} axes each to sum over")
         over_x, over_y = list(range(x.ndim - axes, x.ndim)), list(range(axes))

@@ -126,7 +126,7 @@ def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[T
     x = as_tensor(x)
     place = normalize_axis(axis, x.ndim)
     n = x.shape[place]
-    if isinstance(sections, int):
+    if isinstance(sections, (int, np.integer)):
         if sections < 1 or n % sections:
             raise ShapeError(
                 f"split: axis {place} of {x.type} cannot be cut into {sections} equal parts; list their sizes"
@@ -179,7 +179,7 @@ def tile(x: TensorLike, repetitions: int | Sequence[int]) -> Tensor:
             [1, 2]], i64[2, 2])
     """
     x = as_tensor(x)
-    times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
+    times = (repetitions,) if isinstance(repetitions, (int, np.integer)) else tuple(repetitions)
     if min(times, default=0) < 0:
         raise ShapeError(f"tile: {list(times)} are no numbers of repetitions")
     ndim = max(x.ndim, len(times))
@@ -207,8 +207,8 @@ def roll(x: TensorLike, shift: int | Sequence[int], axis: int | Sequence[int] | 
     out: Tensor = as_tensor(x)
     if axis is None:
         return reshape(roll(reshape(out, out.size), shift, 0), out.shape)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, (int, np.integer)) else tuple(shift)
     if len(shifts) != len(axes):
         raise ShapeError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     for places, along in zip(shifts, axes, strict=True):

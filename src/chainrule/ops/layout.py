@@ -11,7 +11,15 @@ from chainrule.errors import ShapeError
 from chainrule.op import FUNCTIONS, define, method
 from chainrule.samples import Draw, Sample
 from chainrule.tensor import Tensor, TensorLike, as_tensor
-from chainrule.types import ANY, Shape, TensorType, broadcast_shapes, normalize_axes, normalize_axis, size_of
+from chainrule.types import (
+    ANY,
+    Shape,
+    TensorType,
+    broadcast_shapes,
+    normalize_axes,
+    normalize_axis,
+    size_of,
+)
 
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
@@ -95,7 +103,7 @@ def reshape(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
             [3, 4]], i64[2, 2])
     """
     x = as_tensor(x)
-    wanted = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
     if wanted.count(-1) == 1:
         rest = size_of(n for n in wanted if n != -1)
         if rest == 0 or x.size % rest:
@@ -164,7 +172,7 @@ def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequ
     (3, 4, 2)
     """
     x = as_tensor(x)
-    old, new = ([a] if isinstance(a, int) else list(a) for a in (source, destination))
+    old, new = ([a] if isinstance(a, (int, np.integer)) else list(a) for a in (source, destination))
     if len(normalize_axes(old, x.ndim)) != len(normalize_axes(new, x.ndim)):
         raise ShapeError(f"moveaxis: {len(old)} axes cannot go to {len(new)} places")
     old = [normalize_axis(a, x.ndim) for a in old]
@@ -184,7 +192,7 @@ def expand_dims(x: TensorLike, axis: int | Sequence[int] = 0) -> Tensor:
     (1, 2, 1)
     """
     x = as_tensor(x)
-    places = normalize_axes(axis, x.ndim + (1 if isinstance(axis, int) else len(axis)))
+    places = normalize_axes(axis, x.ndim + (1 if isinstance(axis, (int, np.integer)) else len(axis)))
     sizes = iter(x.shape)
     return reshape(x, [1 if a in places else next(sizes) for a in range(x.ndim + len(places))])
 

@@ -26,7 +26,7 @@ from chainrule.types import DTYPES, Array, DType, bfloat16, float64
 def check_op(op: Op, *, seeds: Iterable[int] = (0,), order: int = 2, rtol: float = 1e-6) -> None:
     """Check that an operation keeps what its declaration promises, for inputs that it draws itself.
 
-    Drawn are all data types of its main input (the entry of `takes` that allows most), all kinds of sizes and all
+    Drawn are all data types of its main input (of several, that which may have most), all kinds of sizes and all
     memory layouts. Then
 
     - its NumPy function returns what `infer` says, data type and shape, without NaN, leaves its inputs unchanged and
@@ -35,7 +35,7 @@ def check_op(op: Op, *, seeds: Iterable[int] = (0,), order: int = 2, rtol: float
       the result is no float, and to rounding (the order of summation and vector instructions may depend on the layout)
       where numbers are computed;
     - the traced operation, interpreted, gives the same bits as the eager one; its graph verifies and prints;
-    - data types that it does not take raise `DtypeError`;
+    - data types that it does not take raise `DtypeError`, and the gradient by an input has the input's type;
     - its derivatives are right, in float64, or none is recorded if it is declared `NON_DIFFERENTIABLE`.
 
     Args:
@@ -49,7 +49,7 @@ def check_op(op: Op, *, seeds: Iterable[int] = (0,), order: int = 2, rtol: float
     >>> from chainrule.ops.arithmetic import ADD
     >>> check_op(ADD)
     """
-    main = max(op.takes, key=len)
+    main = main_types(op)
     sizes, layouts = get_args(Sizes), get_args(Layout)
     for seed in seeds:
         for dtype, size, layout in itertools.product([t for t in DTYPES if t in main], sizes, layouts):
@@ -67,6 +67,11 @@ def check_op(op: Op, *, seeds: Iterable[int] = (0,), order: int = 2, rtol: float
             case = draw_case(op, seed, float64, size, "plain")
             with case.named():
                 _check_derivatives(case, order, rtol)
+
+
+def main_types(op: Op) -> frozenset[DType]:
+    """The data types of an operation's main input: that which may have most."""
+    return max(op.takes, key=len)
 
 
 @dataclass(frozen=True)
@@ -127,10 +132,10 @@ def _require(promise: bool, message: str) -> None:
 
 
 def _check_main_dtype(case: Case, dtype: DType) -> None:
-    position = max(range(len(case.op.takes)), key=lambda i: len(case.op.takes[i]))
-    if position < len(case.sample.inputs):
-        found = type_of(case.sample.inputs[position]).dtype
-        _require(found is dtype, f"samples must have the data type that is asked for, but input {position} is {found}")
+    place = case.op.takes.index(main_types(case.op))
+    for x in case.sample.inputs[place : place + 1]:
+        found = type_of(x).dtype
+        _require(found is dtype, f"samples must have the data type that is asked for, but input {place} is {found}")
 
 
 def _check_values(case: Case) -> None:
@@ -150,7 +155,7 @@ def _check_values(case: Case) -> None:
         _require(fits, f"{type} is inferred, but the NumPy function returns {out.dtype}{list(out.shape)}")
         _require(not np.isnan(readable(out)).any(), "the result holds NaN: draw samples from where it is defined")
         _require(_same_bits(out, again), "the NumPy function gives other bits the second time")
-        exact = bfloat16 in max(op.takes, key=len) or out.dtype.kind != "f"
+        exact = bfloat16 in main_types(op) or out.dtype.kind != "f"
         alike = _same_bits(out, plain) if exact else _close(out, plain, largest)
         _require(alike, f"the result depends on the inputs' memory layout: {out} instead of {plain}")
 

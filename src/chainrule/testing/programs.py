@@ -22,7 +22,7 @@ from chainrule.ops.layout import broadcast_to, reshape
 from chainrule.samples import Draw, Sample, readable, to_bfloat16, type_of
 from chainrule.state import Tracing, recording, tracing
 from chainrule.tensor import Tensor
-from chainrule.testing.operations import listed
+from chainrule.testing.operations import listed, main_types
 from chainrule.types import DTYPES, FLOATS, Array, Shape, TensorType, bfloat16, bool_, float32, int32, uint8
 
 LARGEST = 128  # elements of a node
@@ -109,7 +109,7 @@ class _Builder:
 
     def step(self, op: Op) -> None:
         """Add an operation, unless its result would be large or not finite."""
-        allowed = [t for t in DTYPES if t in max(op.takes, key=len)]
+        allowed = [t for t in DTYPES if t in main_types(op)]
         dtype = float32 if float32 in allowed and self.rng.random() < 0.6 else allowed[self.rng.integers(len(allowed))]
         sizes = ("plain", "one", "scalar", "empty")[int(self.rng.choice(4, p=(0.7, 0.15, 0.1, 0.05)))]
         known = [x.shape for x in [*self.inputs, *self.made]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -11,17 +12,19 @@ from dataclasses import dataclass, field
 class History:
     """A row of figures for every epoch, and why the training ended.
 
+    As in a data frame, `history[name]` is a column, `len` counts the rows, and `in` and `for` go by the names.
+
     Attributes:
         rows: for each epoch a dict with "epoch" (from 1), "loss" (mean training loss), "seconds" (since the start),
-            metrics of the training and, with the prefix "val_", those of the validation data.
-        stopped: why it ended, in words.
+            and the loss and metrics of the validation data with the prefix "val_".
+        stopped: why it ended, in words; empty until then.
         best_epoch: the epoch whose weights were kept, or None where nothing was compared.
 
     >>> history = History()
     >>> history.add({"epoch": 1, "loss": 0.7})
     >>> history.add({"epoch": 2, "loss": 0.5, "val_loss": 0.6})
-    >>> history["loss"], history["val_loss"]
-    ([0.7, 0.5], [None, 0.6])
+    >>> history["loss"], history["val_loss"], "val_r2" in history
+    ([0.7, 0.5], [None, 0.6], False)
     """
 
     rows: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
@@ -38,12 +41,16 @@ class History:
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def __getitem__(self, name: str) -> list[float | None]:
+        """A figure of all epochs, None where it was not recorded. Raises `KeyError` for one that never was."""
         if name not in self.names:
             raise KeyError(f"no figure called {name!r}; there are {self.names}")
         return [row.get(name) for row in self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
 
     def to_csv(self) -> str:
         """The rows as CSV text with a header; every figure is written so that it reads back exactly.

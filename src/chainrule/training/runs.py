@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -22,7 +23,6 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ WEIGHTS = "model.safetensors"
 RECORD = "run.json"
 HISTORY = "history.csv"
 REPORT = "report.html"
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, and a number may have to be added."""
 
 
 def run_name(text: str) -> str:
@@ -57,19 +59,20 @@ def run_name(text: str) -> str:
     'heart-data-2024-is-ill'
     """
     name = re.sub(r"[^\w.-]+", "-", text).strip("-.")
-    return re.sub(r"-{2,}", "-", name)[:80] or "run"
+    return re.sub(r"-{2,}", "-", name)[:60] or "run"
 
 
 def check_name(runs: Path, name: str, *, overwrite: bool) -> None:
     """Raise a RunError if a run of this name cannot be made: the name is no plain folder name, or is taken."""
-    if name != os.path.basename(name) or "\\" in name or name.startswith(".") or not name.strip():
+    plain = name == os.path.basename(name) and "\\" not in name and name.isprintable()
+    if not plain or name.startswith(".") or not name.strip() or len(os.fsencode(name)) > LONGEST_NAME:
         raise RunError(f"name {quoted(name)}: must be the plain name of a folder, such as {quoted(run_name(name))}")
     folder = runs / name
     if not os.path.lexists(folder):
         return
     if not overwrite:
         raise RunError(f"{_shown(folder)}: is there already; choose another --name, or replace it with --overwrite")
-    if not (folder / RECORD).is_file():
+    if not _is_run(folder):
         raise RunError(f"{_shown(folder)}: is no run folder and is not overwritten; choose another --name")
 
 
@@ -91,7 +94,7 @@ def save_run(run: TableRun, folder: Path, *, source: str, overwrite: bool = Fals
         run: what `train_table` returned.
         folder: where; a number is added to the name if it is taken.
         source: name of the file that the table was read from.
-        overwrite: replace a run of that name instead.
+        overwrite: replace the run of that name instead; a folder that is no run is never replaced.
 
     Raises `RunError` for what the system refuses: no permission, a full disk.
     """
@@ -99,22 +102,22 @@ def save_run(run: TableRun, folder: Path, *, source: str, overwrite: bool = Fals
     record = describe_run(run, source) | {"sha256": {WEIGHTS: hashlib.sha256(weights).hexdigest()}}
     temporary = folder.with_name(f".{secrets.token_hex(8)}.tmp")
     with _refusals(folder):
-        made = _make_folders(folder.parent)
+        made = [above for above in folder.parents if not os.path.lexists(above)]
         try:
-            temporary.mkdir()
+            temporary.mkdir(parents=True)
             write_atomically(temporary / WEIGHTS, weights)
-            write_atomically(
-                temporary / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-            )
+            write_atomically(temporary / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
             write_atomically(temporary / HISTORY, run.history.to_csv())
-            write_atomically(temporary / REPORT, report(run, record))
-            return _replace(temporary, folder) if overwrite else _place(temporary, folder)
+            place = folder if overwrite and _is_run(folder) else _free(folder)
+            write_atomically(temporary / REPORT, report(run, record, place))
+            _move(temporary, place)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
-            for parent in reversed(made):
+            for above in made:
                 with contextlib.suppress(OSError):
-                    parent.rmdir()
+                    above.rmdir()
             raise
+    return place
 
 
 def load_run(folder: str | os.PathLike[str]) -> TableModel:
@@ -175,35 +178,27 @@ def _refusals(path: Path) -> Generator[None]:
     """What the system refuses, as a RunError about `path`."""
     try:
         yield
-    except DataError as error:
-        raise RunError(f"{_shown(path)}: cannot be written: {error.__cause__ or error}") from error
-    except OSError as error:
-        words = error.strerror or str(error) or type(error).__name__
+    except (DataError, OSError) as error:
+        refusal = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        words = (refusal.strerror if isinstance(refusal, OSError) else None) or str(refusal) or repr(refusal)
         raise RunError(f"{_shown(path)}: cannot be written: {one_line(words[0].lower() + words[1:])}") from error
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it that are missing; returns those made, outermost first."""
-    missing = [p for p in (folder, *folder.parents) if not os.path.lexists(p)][::-1]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
+def _is_run(folder: Path) -> bool:
+    return (folder / RECORD).is_file()
 
 
-def _place(temporary: Path, folder: Path) -> Path:
-    """Give a finished folder its name, with a number if the name is taken."""
-    number = 1
-    while True:
-        free = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        if not os.path.lexists(free):
-            os.rename(temporary, free)
-            return free
-        number += 1
+def _free(folder: Path) -> Path:
+    """The folder, or where there is one of that name already, the same with the first number that is free."""
+    numbered = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
+    return next(place for place in itertools.chain([folder], numbered) if not os.path.lexists(place))
 
 
-def _replace(temporary: Path, folder: Path) -> Path:
-    """Give a finished folder the name of another, which is removed once the new one stands in its place."""
+def _move(temporary: Path, folder: Path) -> None:
+    """Give a finished folder its name; one that had the name is removed once the new one stands in its place."""
     if not os.path.lexists(folder):
-        return _place(temporary, folder)
+        os.rename(temporary, folder)
+        return
     old = folder.with_name(f".{secrets.token_hex(8)}.old")
     os.rename(folder, old)
     try:
@@ -212,7 +207,6 @@ def _replace(temporary: Path, folder: Path) -> Path:
         os.rename(old, folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
-    return folder
 
 
 def _check_folder(folder: Path) -> None:
@@ -310,7 +304,7 @@ def _tensors(path: Path, digest: str) -> dict[str, Array]:
 
 def _with_weights(parts: _Parts, tensors: dict[str, Array], shown: str) -> TableModel:
     # Sizes first, so that a damaged width is an error and not a network that fills the memory.
-    wanted, held = sum((n + 1) * m for n, m in pairwise(parts.widths)), sum(x.size for x in tensors.values())
+    wanted, held = sum((n + 1) * m for n, m in itertools.pairwise(parts.widths)), sum(x.size for x in tensors.values())
     if wanted != held:
         raise RunError(f"{shown}: holds {held:,} weights, but the network in {RECORD} has {wanted:,}")
     network = network_for(parts.widths[0], parts.widths[-1], parts.hidden, parts.dropout, seed=0)

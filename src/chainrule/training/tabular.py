@@ -264,7 +264,7 @@ def prepare_table(
     arrays = (Arrays(x[parts.train], y[parts.train]), Arrays(x[parts.validation], y[parts.validation]))
     test = Arrays(x[parts.test], y[parts.test])
     kept = Split(*(found.rows[part] for part in parts))
-    return Prepared(model, settled, kept, (*arrays, test), [*found.notices, *notices])
+    return Prepared(model, settled, kept, (*arrays, test), [*table.notices, *found.notices, *notices])
 
 
 def train_table(
@@ -310,10 +310,11 @@ def _codec(rows: Table, schema: Schema) -> Codec:
 
 
 def _settled(settings: Settings, rows: int, features: int) -> Settings:
-    """The settings with a number in every place: widths of 32 to 256 by the features, batches of 32 to 256 by the rows."""
+    """The settings with a number in every place: widths of 32 to 256 by the features, batches likewise by the rows."""
     width = min(max(32, 2 ** int(np.ceil(np.log2(2 * features)))), 256)
     batch = min(max(32, 2 ** int(np.log2(max(rows, 1) / 100 + 1))), 256)
-    return replace(settings, hidden=settings.hidden or (width, width), batch_size=settings.batch_size or batch)
+    hidden = (width, width) if settings.hidden is None else settings.hidden
+    return replace(settings, hidden=hidden, batch_size=settings.batch_size or batch)
 
 
 def loss_of(task: Task) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ INTERRUPTED = "interrupted"
 """What a history says of a training that Ctrl-C ended."""
 
 Data: TypeAlias = "Arrays | tuple[Any, ...]"
+"""Inputs and targets, and weights of the rows if there are any."""
+
 Metric: TypeAlias = Callable[[Array, Array], float]
 """(outputs of the model, targets) -> a number."""
 
@@ -42,8 +44,16 @@ class Trainer:
         loss: a function of (outputs, targets) or the name of one in `chainrule.losses`; a keyword `sample_weight` is
             passed where the data have weights.
         optimizer: over the model's parameters.
-        metrics: further figures of the validation and test data, by name.
+        metrics: further figures of the validation and test data, by name; weights do not count in them.
         seed: of the order in which minibatches are drawn.
+
+    Attributes:
+        history: of the last training, or the one under way.
+        epochs: how many were begun, in all calls of `fit`. Seed and number decide the order of the rows in an epoch, so
+            that two calls of `fit` do what one long call does. To resume elsewhere, set it along with the states of
+            model and optimizer.
+
+    Raises `DefinitionError` for a loss that is not there, and a metric called "loss".
 
     >>> from chainrule import nn, optim
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
@@ -67,8 +77,11 @@ class Trainer:
         self.loss = _named_loss(loss) if isinstance(loss, str) else loss
         self.optimizer = optimizer
         self.metrics = dict(metrics or {})
+        if "loss" in self.metrics:
+            raise DefinitionError('a metric needs another name than "loss"')
         self.seed = seed
         self.history = History()
+        self.epochs = 0
         self._why = ""
 
     def stop(self, why: str) -> None:
@@ -77,7 +90,7 @@ class Trainer:
 
     def step(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One update from one minibatch; returns its loss."""
-        loss = self._loss(x, y, weights)
+        loss = self._loss(self.model(as_tensor(x)), y, weights)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -94,8 +107,12 @@ class Trainer:
     ) -> History:
         """Train for a number of epochs, or until a callback stops it, Ctrl-C is pressed or the loss is no number.
 
+        Another call goes on from there, with the optimizer's state as it is and a new history. The model is switched to
+        training at the start (a callback may switch layers back) and to evaluation at the end. The first Ctrl-C lets
+        the batch under way finish and is no error; a second raises `KeyboardInterrupt`.
+
         Args:
-            train: inputs and targets, and weights of the rows if there are any.
+            train: inputs and targets, and weights of the rows if there are any; rows of weight 0 are left out.
             validation: data to evaluate after each epoch.
             epochs: passes over the training data.
             batch_size: rows of an update; the last batch of an epoch may be smaller.
@@ -107,23 +124,30 @@ class Trainer:
         if epochs < 1 or batch_size < 1:
             raise DefinitionError(f"fit: epochs and batch_size must be at least 1, not {epochs} and {batch_size}")
         data, held_out = _arrays(train, "train"), None if validation is None else _arrays(validation, "validation")
-        self.history, self._why, told = History(), "", list(callbacks)
+        if data.weights is not None:
+            data = data.take(data.weights > 0)  # a batch of no weight has no mean loss
+        self.history, self._why = History(), ""
+        told: list[Callback] = []
         start = time.monotonic()
         try:
             with _interrupt_stops(self):
-                for callback in told:
+                self.model.train()
+                for callback in callbacks:
                     callback.on_fit_start(self, epochs, -(-len(data) // batch_size))
+                    told.append(callback)
                 for epoch in range(1, epochs + 1):
                     self._epoch(data, held_out, epoch, batch_size, told, start)
                     if self._why:
                         break
             self.history.stopped = self._why or f"all {epochs} epochs were done"
-        except KeyboardInterrupt:
-            self.history.stopped = INTERRUPTED
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self.history.stopped = INTERRUPTED if interrupted else f"an error: {type(error).__name__}"
+            raise
         finally:
+            self.model.eval()
             for callback in told:
                 callback.on_fit_end(self)
-            self.model.eval()
         return self.history
 
     def _epoch(
@@ -136,19 +160,20 @@ class Trainer:
         start: float,
     ) -> None:
         """One pass over the training data, or part of one if it is stopped, and the figures of it."""
-        self.model.train()
-        total, rows = 0.0, 0
-        for batch, chosen in enumerate(batches(shuffled(len(data), self.seed, epoch), batch_size)):
+        self.epochs += 1
+        total, count = 0.0, 0.0
+        for batch, chosen in enumerate(batches(shuffled(len(data), self.seed, self.epochs), batch_size)):
             part = data.take(chosen)
             loss = self.step(part.x, part.y, part.weights)
-            total, rows = total + loss * len(chosen), rows + len(chosen)
+            weight = len(part) if part.weights is None else float(part.weights.sum())
+            total, count = total + loss * weight, count + weight
+            if not math.isfinite(loss):
+                self.stop(f"the loss became {loss} in epoch {epoch}: {_advice(part)}")
             for callback in callbacks:
                 callback.on_batch_end(self, epoch, batch, loss)
-            if not math.isfinite(loss):
-                self.stop(f"the loss became {loss} in epoch {epoch}: try a smaller learning rate")
             if self._why:
                 break
-        row: dict[str, float] = {"epoch": epoch, "loss": total / rows}
+        row: dict[str, float] = {"epoch": epoch, "loss": total / count}
         if held_out is not None:
             row |= {f"val_{name}": value for name, value in self.evaluate(held_out).items()}
         row["seconds"] = time.monotonic() - start
@@ -157,55 +182,71 @@ class Trainer:
         self.history.add(row)
 
     def evaluate(self, data: Data, *, batch_size: int = 1024) -> dict[str, float]:
-        """The loss and the metrics of data, without training on them."""
+        """The loss and the metrics of data, without training on them. Raises as `fit` and `predict` do."""
         given = _arrays(data, "data")
         outputs = self.predict(given.x, batch_size=batch_size)
         with no_grad():
-            loss = float(self._apply_loss(as_tensor(outputs), given.y, given.weights).item())
-        return {"loss": loss} | {name: float(metric(outputs, given.y)) for name, metric in self.metrics.items()}
+            loss = self._loss(as_tensor(outputs), given.y, given.weights)
+        return {"loss": float(loss.item())} | {
+            name: float(metric(outputs, given.y)) for name, metric in self.metrics.items()
+        }
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:
-        """The model's outputs for inputs [n, ...], in evaluation mode, batch by batch."""
+        """The model's outputs for inputs [n, ...]: see `predict`."""
         return predict(self.model, x, batch_size=batch_size)
 
-    def _loss(self, x: Array, y: Array, weights: Array | None) -> Tensor:
-        return self._apply_loss(self.model(as_tensor(x)), y, weights)
-
-    def _apply_loss(self, outputs: Tensor, y: Array, weights: Array | None) -> Tensor:
+    def _loss(self, outputs: Tensor, y: Array, weights: Array | None) -> Tensor:
         if weights is None:
             return self.loss(outputs, as_tensor(y))
         return self.loss(outputs, as_tensor(y), sample_weight=as_tensor(weights))
 
 
 def predict(model: Module, x: Any, *, batch_size: int = 1024) -> Array:
-    """A model's outputs for inputs [n, ...], in evaluation mode, batch by batch, without recording."""
-    was_training, rows = model.training, np.asarray(x)
+    """A model's outputs for inputs [n, ...], in evaluation mode, batch by batch, without recording.
+
+    Every layer is left in the mode in which it was. Raises `DataError` for inputs without an axis, `DefinitionError`
+    for a batch size below 1.
+
+    >>> from chainrule import nn
+    >>> predict(nn.Linear(3, 2), np.zeros((5, 3), np.float32), batch_size=2).shape
+    (5, 2)
+    """
+    rows = np.asarray(x)
+    if not rows.ndim:
+        raise DataError("inputs need a first axis, one entry a row")
+    if batch_size < 1:
+        raise DefinitionError(f"batch_size must be at least 1, not {batch_size}")
+    starts = range(0, max(len(rows), 1), batch_size)  # no rows are one empty batch, which tells the shape
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
-            starts = range(0, max(len(rows), 1), batch_size)
             return np.concatenate([model(as_tensor(rows[i : i + batch_size])).numpy() for i in starts])
     finally:
-        model.train(was_training)
+        for module, mode in modes:
+            module.training = mode
 
 
 @contextmanager
 def _interrupt_stops(trainer: Trainer) -> Generator[None]:
-    """Inside, the first Ctrl-C lets the batch under way finish, so that no update is half done; a second interrupts."""
-    if threading.current_thread() is not threading.main_thread():
+    """Inside, the first Ctrl-C lets the batch under way finish, so that no update is half done; a second interrupts.
+
+    Signals are the main thread's alone, and a program that handles or ignores Ctrl-C itself goes on doing so.
+    """
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
         yield
         return
-    old = signal.getsignal(signal.SIGINT)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, old)
+        signal.signal(signal.SIGINT, usual)
         trainer.stop(INTERRUPTED)
 
     signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, old)
+        signal.signal(signal.SIGINT, usual)
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -230,8 +271,25 @@ def _named_loss(name: str) -> Callable[..., Tensor]:
     return LOSSES[name]
 
 
-def _arrays(data: Data, name: str) -> Arrays:
-    arrays = data if isinstance(data, Arrays) else Arrays(*map(np.asarray, data))
+def _arrays(data: Any, name: str) -> Arrays:
+    """Data as arrays, of which at least one row counts."""
+    arrays = data if isinstance(data, Arrays) else _from_parts(data, name)
     if not len(arrays):
-        raise DataError(f"fit: {name} holds no rows")
+        raise DataError(f"{name} holds no rows")
+    if arrays.weights is not None and not arrays.weights.any():
+        raise DataError(f"{name} holds no row of a weight above 0")
     return arrays
+
+
+def _from_parts(data: Any, name: str) -> Arrays:
+    parts = cast("Sequence[Any]", data) if isinstance(data, (tuple, list)) else ()
+    if len(parts) not in (2, 3):
+        raise DataError(f"{name} must be (inputs, targets) or (inputs, targets, weights)")
+    x, y, weights = (*parts, None)[:3]
+    return Arrays(np.asarray(x), np.asarray(y), None if weights is None else np.asarray(weights))
+
+
+def _advice(batch: Arrays) -> str:
+    """What to do about a batch whose loss is no number."""
+    bad = [name for name, values in (("inputs", batch.x), ("targets", batch.y)) if not np.isfinite(values).all()]
+    return f"there are NaN or infinite {' and '.join(bad)}" if bad else "try a smaller learning rate"
