@@ -296,3 +296,19 @@ def test_buffers_of_a_module_are_updated_and_get_no_gradient():
     assert found.running_mean is None and found.weight.shape == (3,)
     np.testing.assert_allclose(norm.running_mean.numpy(), 0.1 * x.mean(0), rtol=1e-5)
     assert jacobian(lambda m: m(x).sum(0))(norm).running_var is None
+
+
+def test_cotangents_and_tangents_in_a_dict_may_come_in_any_order():
+    def f(d):
+        return {"p": d["a"] * 2.0, "q": d["b"] * 3.0}
+
+    point = {"a": 1.0, "b": 1.0}
+    _, pullback = vjp(f, point)
+    assert {k: x.item() for k, x in pullback({"q": 1.0, "p": 10.0})[0].items()} == {"a": 20.0, "b": 3.0}
+    _, pushed = jvp(f, [point], [{"b": 1.0, "a": 10.0}])
+    assert {k: x.item() for k, x in pushed.items()} == {"p": 20.0, "q": 3.0}
+
+
+def test_without_the_pair_that_has_aux_promises_there_is_an_error():
+    with pytest.raises(GradientError, match="must return a pair"):
+        value_and_grad(lambda x: x * x, has_aux=True)(2.0)

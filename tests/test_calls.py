@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.autodiff import grad, hessian
+from chainrule.autodiff import grad, gradient_graph, hessian
 from chainrule.calls import checkpoint, custom_vjp
 from chainrule.errors import DefinitionError, GradientError, ShapeError, TraceError
+from chainrule.interpret import interpret
 from chainrule.random import Generator
 from chainrule.tensor import tensor
 from chainrule.trace import trace
@@ -100,3 +101,27 @@ def test_a_custom_function_may_not_read_other_parameters():
     w = tensor(X, requires_grad=True)
     with pytest.raises(GradientError, match="make it an argument"):
         custom_vjp(lambda ct, out, x: ct)(lambda x: x * w)(X)
+
+
+def test_a_checkpoint_in_a_trace_reads_state_when_the_graph_runs():
+    """A buffer from outside, and one that was assigned earlier in the trace, are read and not frozen."""
+    buffer = tensor([1.0])
+
+    def f(x):
+        before = checkpoint(lambda: x * buffer)()
+        buffer.assign(buffer + 1.0)
+        return before, checkpoint(lambda: checkpoint(lambda: x * buffer)())()
+
+    graph = trace(f)(np.ones(1, np.float32))
+    assert [outside for outside, _ in graph.captured] == [buffer]
+    results = interpret(graph, [np.array([10.0], np.float32), np.array([5.0], np.float32)])
+    assert [r.tolist() for r in results] == [[50.0], [60.0], [6.0]]
+
+
+def test_what_a_rule_reads_is_captured_by_the_gradient_graph():
+    factor = tensor(3.0, name="factor")
+    double = custom_vjp(lambda ct, out, x: ct * factor)(lambda x: x * 2.0)
+    graph = gradient_graph(trace(double)(1.0))
+    graph.verify()
+    assert [outside for outside, _ in graph.captured] == [factor]
+    assert [float(r) for r in interpret(graph, [np.float32(1.0), np.float32(5.0)])] == [2.0, 5.0]

@@ -100,6 +100,7 @@ def test_a_scan_of_no_steps_returns_the_carry_and_empty_outputs():
         (lambda: scan(lambda c, x: c, 1.0, XS), DefinitionError, "must return a pair"),
         (lambda: scan(lambda c, x: (c, x), 1.0), ShapeError, "`length` is needed"),
         (lambda: scan(lambda c, x: (c, x), 1.0, (XS, XS[:2])), ShapeError, r"must agree, not \[2, 5\]"),
+        (lambda: scan(lambda c, x: (c, x), 1.0, length=-1), ShapeError, "-1 steps"),
         (lambda: scan(lambda c, x: (c, x), 1.0, 2.0), ShapeError, "first axis"),
         (lambda: scan(lambda c, x: (c + x, x), 1.0, XS), ShapeError, r"carry: f32\[\] became f64\[3\]"),
         (lambda: scan(lambda c, x: ((c, c), x), 1.0, XS), ShapeError, "2 tensors, but was given 1"),
@@ -130,3 +131,31 @@ def test_cond_runs_one_side_eagerly_and_chooses_between_both_when_traced():
     graph = trace(f)(np.bool_(True), X2)
     np.testing.assert_array_equal(interpret(graph, [np.bool_(True), X2])[0], 2 * X2)
     np.testing.assert_array_equal(interpret(graph, [np.bool_(False), X2])[0], 3 * X2)
+
+
+def test_a_scan_in_a_trace_reads_state_when_the_graph_runs():
+    total, factor = tensor(0.0), tensor(1.0)
+
+    def body(c, x):
+        total.assign(total + factor * x)
+        return c, total
+
+    graph = trace(lambda xs: scan(body, 0.0, xs)[1])(np.ones(2, np.float32))
+    values = {id(total): np.float32(10.0), id(factor): np.float32(3.0)}
+    ys, last = interpret(graph, [np.array([1.0, 2.0], np.float32), *(values[id(t)] for t, _ in graph.captured)])
+    assert ys.tolist() == [13.0, 19.0] and last == 19.0
+
+
+def test_a_carry_in_a_dict_may_come_back_in_any_order():
+    def body(c, x):
+        return {"b": c["b"] * x, "a": c["a"] + x}, None
+
+    last, _ = scan(body, {"a": 0.0, "b": 1.0}, np.array([2.0, 3.0], np.float32))
+    assert {name: x.item() for name, x in last.items()} == {"a": 5.0, "b": 6.0}
+
+
+def test_an_integer_in_a_carry_that_changes_is_an_error():
+    with pytest.raises(DefinitionError, match=r"makes 1 of 0 in its carry.*tensor\(0\)"):
+        scan(lambda c, x: (c + 1, x), 0, XS)
+    (last, kept), _ = scan(lambda c, x: ((c[0] + c[1], c[1]), None), (tensor(0), 2), length=3)
+    assert (last.item(), kept) == (6, 2)

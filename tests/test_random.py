@@ -288,11 +288,18 @@ def test_parameters_keep_the_data_type_that_was_asked_for() -> None:
     assert Generator(0).normal((), 0.1, dtype="float64").item() != Generator(0).normal((), np.float32(0.1)).item()
 
 
+def test_numbers_of_bfloat16_are_rounded_from_float32():
+    for draw in (Generator.uniform, Generator.normal):
+        found = draw(Generator(0), 100, dtype="bfloat16")
+        assert found.dtype.name == "bfloat16"
+        assert found.tolist() == draw(Generator(0), 100).cast("bfloat16").tolist()
+
+
 @pytest.mark.parametrize(
     ("draw", "error", "message"),
     [
-        (lambda g: g.uniform(2, dtype="bfloat16"), DtypeError, "float32 or float64, not bfloat16"),
-        (lambda g: g.normal(2, dtype=int), DtypeError, "float32 or float64, not int64"),
+        (lambda g: g.uniform(2, dtype=bool), DtypeError, "drawn as floats, not bool"),
+        (lambda g: g.normal(2, dtype=int), DtypeError, "drawn as floats, not int64"),
         (lambda g: g.uniform((2, -1)), ShapeError, "no negative sizes"),
         (lambda g: g.permutation(-1), ShapeError, "no negative sizes"),
         (lambda g: g.split(-1), ShapeError, "no negative sizes"),

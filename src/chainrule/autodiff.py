@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from chainrule.ops.join import stack
 from chainrule.ops.layout import broadcast_to, reshape
 from chainrule.state import Tracing, current_recording, current_tracing, recording, tracing
 from chainrule.tensor import Tensor, TensorLike, as_tensor
-from chainrule.trees import flatten, held_by_modules, unflatten
+from chainrule.trees import flatten, held_by_modules, leaves_like, unflatten
 from chainrule.types import Shape
 
 
@@ -108,10 +108,12 @@ class _Evaluation:
         outer = current_recording()
         with recording(True):
             self.variables = [_variable(x) if c else x for x, c in zip(given, self.chosen, strict=True)]
-            returned = function(*unflatten(self.structure, self.variables))
+            returned: Any = function(*unflatten(self.structure, self.variables))
         self.aux: Any = None
         if has_aux:
-            returned, self.aux = returned
+            if not isinstance(returned, tuple):
+                raise GradientError("grad: with has_aux the function must return a pair, (value, auxiliary)")
+            returned, self.aux = cast("tuple[Any, Any]", returned)
         self.returned = returned
         flat, self.result = flatten(returned)
         self.outputs = [as_tensor(x) for x in flat]
@@ -154,7 +156,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     run = _Evaluation(function, args)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        leaves, _ = flatten(cotangent)
+        leaves = leaves_like(cotangent, run.returned)
         if len(leaves) != len(run.outputs):
             raise ShapeError(f"vjp: {len(leaves)} cotangents given for {len(run.outputs)} outputs")
         cts = [as_tensor(ct, out.dtype) for ct, out in zip(leaves, run.outputs, strict=True)]
@@ -247,7 +249,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     >>> jvp(lambda x: x * x, [np.array([1.0, 2.0])], [np.array([1.0, 10.0])])
     (tensor([1., 4.], f64[2]), tensor([ 2., 40.], f64[2]))
     """
-    directions, _ = flatten(tuple(tangents))
+    directions = leaves_like(tuple(tangents), tuple(primals))
     run = _Evaluation(function, primals)
     if len(directions) != len(run.variables):
         raise ShapeError(f"jvp: {len(directions)} tangents given for {len(run.variables)} arguments")

@@ -19,7 +19,7 @@ from chainrule.samples import Draw, Sample, type_of
 from chainrule.state import current_recording, current_tracing
 from chainrule.tensor import Tensor, TensorLike, as_tensor, snapshot
 from chainrule.trace import trace_tree
-from chainrule.trees import flatten, leaf_paths, unflatten
+from chainrule.trees import Structure, flatten, leaf_paths, leaves_like, static_parts, unflatten
 from chainrule.types import ANY, Array, TensorType
 
 
@@ -156,7 +156,8 @@ def scan(
         reverse: whether to run from the last element to the first; outputs stay in the order of the inputs.
 
     Returns the last carry, and the y of all steps stacked along a new first axis. Raises `ShapeError` if first sizes
-    differ or the carry changes its type, and `DefinitionError` if `body` returns no pair.
+    differ or the carry changes its type, and `DefinitionError` if `body` returns no pair or changes a carried integer,
+    which is no tensor.
 
     >>> total, sums = scan(lambda c, x: (c + x, c + x), 0.0, np.array([1.0, 2.0, 3.0], np.float32))
     >>> sums
@@ -174,7 +175,9 @@ def scan(
         returned = body(c, x)
         if not isinstance(returned, tuple) or len(returned) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(f"scan: the body must return a pair (carry, y), not {type(returned).__name__}")
-        return returned
+        new, y = returned
+        _check_static(carry_structure, flatten(new)[1])
+        return leaves_like(new, c), y
 
     graph, structure = trace_tree(pair, unflatten(carry_structure, carried), unflatten(x_structure, examples))
     new_structure, y_structure = structure.children
@@ -205,7 +208,20 @@ def _length(scanned: Sequence[Tensor], length: int | None) -> int:
             if sizes
             else "scan: without xs, `length` is needed"
         )
-    return sizes.pop()
+    steps = sizes.pop()
+    if steps < 0:
+        raise ShapeError(f"scan: a loop of {steps} steps cannot be run")
+    return steps
+
+
+def _check_static(given: Structure, returned: Structure) -> None:
+    """What is no tensor in a carry stays what it is."""
+    for old, new in zip(static_parts(given), static_parts(returned), strict=False):
+        if old != new:
+            raise DefinitionError(
+                f"scan: the body makes {new!r} of {old!r} in its carry, but only tensors change from step to step; "
+                "start with tensor(0) instead of 0"
+            )
 
 
 def _check_carry(carry: Any, given: Sequence[Tensor], returned: Sequence[Tensor]) -> None:

@@ -90,7 +90,11 @@ class Graph:
                 )
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self, ""))
+        return self.text()
+
+    def text(self, *, sources: bool = True) -> str:
+        """The program, a line for each node: name, type, call and, with `sources`, the user's line it comes from."""
+        return "\n".join(_lines(self, "", sources))
 
     def draw(self, title: str = "") -> str:
         """The graph as a picture, the text of an SVG file: forward and backward nodes in colours of their own.
@@ -166,21 +170,17 @@ def call_text(node: Tensor, names: dict[int, str]) -> str:
     return f"{node.op.name}({', '.join([names[id(x)] for x in node.inputs] + attributes)})"
 
 
-def _lines(graph: Graph, indent: str) -> list[str]:
+def _lines(graph: Graph, indent: str, sources: bool) -> list[str]:
     names = names_of(graph)
     rows: list[tuple[str, str]] = []
     for node in graph.nodes:
         if node.op is None:
             continue
-        rows.append(
-            (
-                f"{indent}  {names[id(node)]:4} {type_text(node.type):12} = {call_text(node, names)}",
-                f"# {node.source}  {node.source.text}",
-            )
-        )
+        left = f"{indent}  {names[id(node)]:4} {type_text(node.type):12} = {call_text(node, names)}"
+        rows.append((left, f"# {node.source}  {node.source.text}" if sources else ""))
         for key, value in node.attributes.items():
             if isinstance(value, Graph):
-                rows.extend((line, "") for line in [f"{indent}    {key}:", *_lines(value, indent + "      ")])
+                rows.extend((line, "") for line in [f"{indent}    {key}:", *_lines(value, indent + "      ", sources)])
     wide = min(max((len(left) for left, right in rows if right), default=0), 72)
     shown = ", ".join(f"{names[id(x)]}: {x.type}" for x in graph.inputs)
     read = [f"{indent}  reads   {names[id(x)]}: {x.type}" for _, x in graph.captured]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ShapeError
 from chainrule.graph import Graph
 from chainrule.types import Array
 
@@ -14,8 +15,11 @@ from chainrule.types import Array
 def interpret(graph: Graph, values: Sequence[Array]) -> list[Array]:
     """The graph's `results` for arrays in the place of its `parameters`.
 
-    A value is dropped as soon as nothing needs it any more.
+    A value is dropped as soon as nothing needs it any more. Raises `ShapeError` for another number of arrays.
     """
+    if len(values) != len(graph.parameters):
+        wanted = [*(x.name or str(x.type) for x in graph.parameters)]
+        raise ShapeError(f"interpret: {len(values)} arrays were given, but the graph reads {len(wanted)}: {wanted}")
     known: dict[int, Any] = {id(x): v for x, v in zip(graph.parameters, values, strict=True)}
     uses: dict[int, int] = {}
     for node in graph.nodes:

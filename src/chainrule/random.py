@@ -114,8 +114,9 @@ class Generator:
         """Real numbers of the normal distribution: mean + std sqrt(2) erfinv(u), its quantile function.
 
         u = (2 k + 1) / 2^b - 1 with k from 0 to 2^b - 1, and b 24 for float32 and 53 for float64: symmetric about 0
-        and never 1, so that |x - mean| is at most 5.4 (8.3) std. For bfloat16, numbers of float32 are rounded. Tensors for `mean` and `std` broadcast to `shape` and
-        receive gradients (the reparametrisation of Kingma & Welling, "Auto-encoding variational Bayes", 2014).
+        and never 1, so that |x - mean| is at most 5.4 (8.3) std. Numbers of bfloat16 are rounded from
+        float32. Tensors for `mean` and `std` broadcast to `shape` and receive gradients (the reparametrisation of
+        Kingma & Welling, "Auto-encoding variational Bayes", 2014).
 
         Raises `DtypeError` for another data type, `ShapeError` if `mean` or `std` does not fit.
 

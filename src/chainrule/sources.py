@@ -45,5 +45,5 @@ def user_line() -> Source:
 
 
 def _look(file: str) -> bool:
-    _inside[file] = file.startswith(_PACKAGE)
+    _inside[file] = file.startswith((_PACKAGE, "<frozen importlib"))  # which imports this package, or runs it
     return _inside[file]

@@ -230,7 +230,7 @@ class Tensor(Operators):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
             raise GradientError(
-                "only tensors made by `tensor` can be copied or pickled, not the result of an operation; detach() it first"
+                "only tensors made by `tensor` can be copied or pickled, no result of an operation; detach() it first"
             )
         return _restore, (self.type, self.known(), self.requires_grad, self.source, self.name, self.grad)
 
@@ -363,8 +363,9 @@ def operands(*values: TensorLike, dtype: DType | None = None) -> tuple[Tensor, .
     beside = any([isinstance(x, (Tensor, np.ndarray)) for x in values])
     strong = [x if isinstance(x, Tensor) else None if is_weak(x, beside) else as_tensor(x) for x in values]
     if dtype is None:
-        weak = [_weak_type(x) for x in values if is_weak(x, beside)]
-        dtype = _meeting_type([x.type.dtype for x in strong if x is not None], weak)
+        types = [x.type.dtype for x in strong if x is not None]
+        weak = [_weak_type(x) for x in values if is_weak(x, beside)] if len(types) < len(values) else []
+        dtype = _meeting_type(types, weak)
     found = [_number(cast("float", v), dtype) if x is None else x for v, x in zip(values, strong, strict=True)]
     return tuple([x if x.type.dtype is dtype else FUNCTIONS["cast"](x, dtype) for x in found])
 

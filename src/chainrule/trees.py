@@ -151,3 +151,21 @@ def _paths(tree: Any, path: str) -> Iterator[str]:
         yield path
     for key, child in _children(tree) or [] if not is_leaf(tree) else []:
         yield from _paths(child, f"{path}.{key}" if path else key)
+
+
+def leaves_like(tree: Any, like: Any) -> list[Any]:
+    """The leaves of a tree in the order of another one: dicts of the same keys may list them in any order.
+
+    >>> leaves_like({"b": 2.0, "a": 1.0}, {"a": 0.0, "b": 0.0})
+    [1.0, 2.0]
+    """
+    leaves, paths, wanted = flatten(tree)[0], leaf_paths(tree), leaf_paths(like)
+    by_path = dict(zip(paths, leaves, strict=True))
+    return [by_path[path] for path in wanted] if len(by_path) == len(wanted) and {*by_path} == {*wanted} else leaves
+
+
+def static_parts(structure: Structure) -> list[Any]:
+    """What a tree holds beside its leaves, from left to right."""
+    if structure.kind is Static:
+        return [structure.original]
+    return [part for child in structure.children for part in static_parts(child)]

@@ -68,7 +68,8 @@ def test_a_quantity_is_learned_as_such(chainrule: Callable[..., Any], here: Path
 
 
 def test_options_reach_the_training(chainrule: Callable[..., Any], here: Path) -> None:
-    options = "--batch-size 16 --seed 3 --optimizer sgd --dropout 0 --patience 5 --time-limit 99 --lr 0.5 --drop width"
+    options = "--batch-size 16 --seed 3 --optimizer sgd --dropout 0 --label-smoothing 0.2 --patience 5 --lr 0.5"
+    options += " --time-limit 99 --drop width"
     chainrule("train", "flowers.csv", "--target", "kind", "--epochs", 2, "--hidden", "6,5", *options.split())
     made = record("runs/flowers-kind")
     assert made["settings"] == {
@@ -78,6 +79,7 @@ def test_options_reach_the_training(chainrule: Callable[..., Any], here: Path) -
         "batch_size": 16,
         "optimizer": "sgd",
         "dropout": 0.0,
+        "label_smoothing": 0.2,
         "patience": 5,
         "time_limit": 99.0,
         "seed": 3,

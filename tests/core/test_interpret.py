@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule.apply import apply, apply_several
+from chainrule.errors import ShapeError
 from chainrule.interpret import interpret
 from chainrule.op import NON_DIFFERENTIABLE, Op
 from chainrule.ops import tanh
@@ -104,3 +105,9 @@ def test_a_value_is_dropped_as_soon_as_nothing_needs_it():
     (out,) = interpret(graph, [X])
     np.testing.assert_array_equal(np.asarray(out), X + 5)
     assert max(counts) <= 2  # what is read, and at most the one before it
+
+
+def test_another_number_of_arrays_is_an_error_that_names_those_wanted():
+    w = tensor([2.0], name="w")
+    with pytest.raises(ShapeError, match=r"1 arrays were given, but the graph reads 2: \['x', 'w'\]"):
+        interpret(trace(lambda x: x * w)([1.0]), [np.ones(1, np.float32)])

@@ -9,8 +9,10 @@ import re
 import numpy as np
 import pytest
 
+from chainrule.errors import GradientError, IndexingError
 from chainrule.op import FUNCTIONS
 from chainrule.operators import Operators
+from chainrule.state import no_grad
 from chainrule.tensor import Tensor, tensor
 from chainrule.types import float64, int32
 
@@ -142,3 +144,41 @@ def test_every_method_has_a_docstring_and_names_a_function_that_exists():
         assert name.startswith("__") or code.__doc__, f"{name}: no docstring"
         for reached in re.findall(r'FUNCTIONS\["(\w+)"\]', inspect.getsource(code)):
             assert reached in FUNCTIONS, f"{name} reaches {reached}, which is no function"
+
+
+def test_a_parameter_changes_itself_where_nothing_is_recorded():
+    """As the loop `for p in parameters: p -= lr * p.grad` does that people know from PyTorch."""
+    w = first = tensor([8.0, 4.0], requires_grad=True)
+    with no_grad():
+        w -= 2.0
+        w += [2.0, 4.0]
+        w *= 2.0
+        w /= 4.0
+    assert w is first and w.tolist() == [4.0, 3.0] and w.requires_grad
+
+
+def test_a_step_that_would_leave_the_parameter_as_it_is_is_an_error():
+    w = tensor([1.0], requires_grad=True)
+    (w * w).sum().backward()
+    with pytest.raises(GradientError, match=r"with no_grad\(\)"):
+        w -= 0.1 * w.grad
+
+
+def test_what_is_no_parameter_is_never_changed_in_place():
+    x = first = tensor([1.0])
+    with no_grad():
+        x += 1.0
+    assert first.tolist() == [1.0] and x.tolist() == [2.0]
+    v = leaf = tensor([1.0], requires_grad=True)
+    v *= 3.0
+    assert v is not leaf
+    v.sum().backward()
+    assert leaf.grad.tolist() == [3.0]
+    with pytest.raises(IndexingError, match="never changed in place"):
+        x[0] = 1.0
+
+
+def test_no_tensor_equals_none_or_a_text():
+    x = tensor([1.0])
+    assert operator.eq(x, None) is False and operator.ne(x, None) is True and (x == "mean") is False
+    assert None not in [x]

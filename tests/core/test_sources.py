@@ -33,6 +33,12 @@ def test_the_users_line_is_that_outside_of_the_package():
     assert y.source.text == "y = x + x"
 
 
+def test_a_tensor_that_this_package_makes_when_it_is_imported_comes_from_the_line_that_imports_it():
+    code = "import chainrule.random as r; print(r.default_generator().state.source.file)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "<string>"
+
+
 def test_nodes_can_be_made_in_the_name_of_another_line():
     with source_line(Source("model.py", 7)):
         y = tensor([1.0]) + 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -65,8 +67,26 @@ def test_a_python_integer_that_does_not_fit_is_an_error(value, dtype):
 
 @pytest.mark.parametrize("value", ["text", [None], {"a": 1}, np.ones(2, np.complex64)])
 def test_what_is_no_number_is_an_error(value):
-    with pytest.raises(DtypeError, match="no data type of this library"):
+    with pytest.raises(DtypeError, match=r"no data type of this library|is made of numbers, not of"):
         tensor(value)
+
+
+def test_a_list_of_tensors_loses_no_gradient_silently():
+    w = tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(GradientError, match="join them with `stack`"):
+        tanh([[w[0], w[1]]])
+    with no_grad():
+        assert tanh([w[0], w[1]]).shape == (2,)
+    assert tensor([w[0], w[1]]).tolist() == [1.0, 2.0]
+
+
+def test_a_numpy_float64_number_counts_as_a_python_float_beside_a_tensor():
+    x = tensor([3.0])
+    assert (x / np.sqrt(2)).dtype is float32 and (np.float64(2) ** x).dtype is float32
+    assert (tensor([1, 2]) * np.float64(0.5)).dtype is float32
+    assert (tensor([3.0], "float64") + np.float64(1)).dtype is float64
+    assert (x + np.ones(1)).dtype is float64
+    assert operands(np.float64(1), 1.0)[0].dtype is float64
 
 
 def test_ragged_lists_are_an_error():
@@ -131,10 +151,53 @@ def test_numpy_arrays_leave_mixed_expressions_to_tensors():
     assert isinstance(np.eye(2) @ tensor(np.eye(2)), Tensor)
 
 
+def test_numpy_functions_take_the_value_and_lose_no_gradient_silently():
+    x, w = tensor([1.0, 2.0]), tensor([1.0, 2.0], requires_grad=True)
+    assert np.sum(x) == 3.0 and np.concatenate([x, x], axis=0).tolist() == [1.0, 2.0, 1.0, 2.0]
+    assert np.allclose(w.detach(), x)
+    with pytest.raises(GradientError, match=r"numpy\.mean would lose the gradient of f32\[2\]"):
+        np.mean(w)
+    with no_grad():
+        assert np.argmax(w) == 1
+    with pytest.raises(TraceError, match="only types are known"):
+        trace(lambda x: np.sum(x))([1.0])
+
+
+def test_a_number_is_formatted_as_python_does():
+    assert f"{tensor(1.23456):.3f}" == "1.235" and f"{tensor([1.0])}" == "tensor([1.], f32[1])"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_are_tensors_of_their_own(copied):
+    w = tensor([1.0, 2.0], "bfloat16", requires_grad=True, name="w")
+    (w * w).sum().backward()
+    new = copied(w)
+    assert (new.type, new.name, new.requires_grad, new.source) == (w.type, "w", True, w.source)
+    assert new.tolist() == [1.0, 2.0] and new.grad.tolist() == [2.0, 4.0]
+    assert new.serial > w.serial and new.changed == new.serial
+    new.assign([0.0, 0.0])
+    assert w.tolist() == [1.0, 2.0]
+
+
+def test_copies_of_what_was_recorded_or_traced_are_errors():
+    w = tensor(1.0, requires_grad=True)
+    with pytest.raises(GradientError, match="detach"):
+        copy.deepcopy(w * w)
+    with pytest.raises(TraceError, match="only types are known"):
+        trace(lambda x: copy.copy(w))([1.0])
+
+
 def test_printing_shows_value_type_and_whether_it_wants_a_gradient():
     assert repr(tensor([1.0, 2.0], requires_grad=True)) == "tensor([1., 2.], f32[2], requires_grad=True)"
     assert repr(tensor([1.0], requires_grad=True) + 1.0) == "tensor([2.], f32[1])"
     assert "..." in repr(tensor(np.zeros(1000))) and repr(tensor(np.zeros(1000))).endswith("f64[1000])")
+
+
+def test_an_assigned_array_is_copied():
+    w, value = tensor([1.0, 2.0]), np.array([3.0, 4.0], np.float32)
+    w.assign(value)
+    value[0] = 0.0
+    assert w.tolist() == [3.0, 4.0]
 
 
 def test_a_value_is_assigned_as_a_whole():
@@ -266,6 +329,9 @@ def test_a_traced_value_cannot_be_read_and_the_error_says_where_it_was_made():
 def test_a_traced_value_cannot_become_a_leaf():
     with pytest.raises(TraceError, match="a traced value cannot become a new leaf"):
         trace(lambda x: tensor(x))(np.ones(3))
+    w = tensor([1.0])
+    with pytest.raises(TraceError, match="a traced value cannot become a new leaf"):
+        trace(lambda x: x + tensor(w))(np.ones(3))
 
 
 def test_a_traced_tensor_prints_its_type_and_line():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -179,3 +182,22 @@ def test_a_trace_records_also_under_no_grad():
 def test_modules_of_the_trace_get_the_line_of_the_user():
     graph = trace(lambda x: tanh(x))(X)
     assert all(isinstance(n, Tensor) and n.source.file == __file__ for n in graph.nodes)
+
+
+def test_what_is_left_of_a_trace_needs_no_garbage_collector():
+    w = tensor(X, requires_grad=True)
+    gc.disable()
+    try:
+        graph = trace(lambda x: w.assign(w * x) or w + x)(X)
+        nodes = [weakref.ref(node) for node in graph.nodes]
+        del graph
+        assert [node() for node in nodes] == [None] * len(nodes)
+    finally:
+        gc.enable()
+
+
+def test_a_traced_tensor_that_is_used_when_the_trace_is_over_says_so():
+    kept = []
+    trace(lambda x: kept.append(x + x) or x)(X)
+    with pytest.raises(TraceError, match="return it from there"):
+        kept[0] + 1.0

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.data.schema import Column, Schema
 from chainrule.data.table import Values
-from chainrule.data.target import TargetEncoder, TargetScaler, fit_target, target_from_json
+from chainrule.data.target import TargetEncoder, TargetScaler, target_from_json
 from chainrule.errors import DataError, RunError
 
 
@@ -79,12 +78,6 @@ def test_what_is_no_quantity(values: list[Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
         TargetScaler("y", 0.0, 1.0).encode(Values.of(values), "new.csv")
     assert str(caught.value).startswith(message)
-
-
-def test_the_task_decides_what_is_fitted() -> None:
-    column, values = Column("y", "integer"), Values.of([1, 2])
-    assert fit_target(values, Schema((), column, "classification")) == TargetEncoder("y", "integer", (1, 2))
-    assert fit_target(values, Schema((), column, "regression")) == TargetScaler("y", 1.5, 0.5)
 
 
 CLASSES: dict[str, Any] = {"type": "classes", "name": "y", "kind": "integer", "classes": [0, 1]}

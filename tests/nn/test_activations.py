@@ -119,3 +119,9 @@ def test_repr_shows_what_was_chosen(module: Module, text: str) -> None:
 def test_bad_options_are_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         make()
+
+
+def test_softmax_of_small_integers_does_not_wrap_around():
+    x = np.array([1, 5, 9], np.uint8)
+    np.testing.assert_allclose(functional.softmax(x).numpy(), special.softmax(x.astype(float)), rtol=1e-5)
+    np.testing.assert_allclose(functional.log_softmax(x).numpy(), special.log_softmax(x.astype(float)), rtol=1e-5)

@@ -198,3 +198,8 @@ def test_small_results_come_first() -> None:
 def test_what_does_not_fit_is_named(equation: str, shapes: list[Shape], message: str) -> None:
     with pytest.raises(ShapeError, match=f"einsum: .*{message}"):
         einsum(equation, *(np.ones(shape) for shape in shapes))
+
+
+def test_the_equation_comes_first():
+    with pytest.raises(ShapeError, match="the equation comes first"):
+        einsum(np.ones((2, 3)), "ij->ji")

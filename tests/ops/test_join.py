@@ -186,3 +186,9 @@ def test_roll_refuses_another_number_of_shifts_than_axes() -> None:
 def test_roll_by_nothing_makes_no_node() -> None:
     x: Tensor = tensor([1.0, 2.0])
     assert roll(x, 2, 0) is x
+
+
+def test_numbers_of_parts_and_shifts_may_be_numpy_integers():
+    x, n = tensor([1, 2, 3, 4]), np.int64
+    assert [part.tolist() for part in split(x, n(2))] == [[1, 2], [3, 4]]
+    assert tile(x, n(2)).shape == (8,) and roll(x, n(1), n(0)).tolist() == [4, 1, 2, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,16 @@ def test_convention(
     found = gradients([function(*variables)], [tensor(1.0, dtype)], variables)
     values = [0.0 if ct is None else ct.item() for ct in found]
     np.testing.assert_allclose(values, expected, rtol=1e-6, err_msg=name)
+
+
+def shown(values: tuple[float, ...]) -> str:
+    return ", ".join("NaN" if math.isnan(v) else f"{v:.4g}" for v in values)
+
+
+def test_the_documentation_has_the_same_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "derivatives.md").read_text(encoding="utf-8")
+    table = [f"| {name} | {shown(point)} | {shown(gradient)} |" for name, _, point, gradient in CONVENTIONS]
+    assert "\n".join(table) in page
 
 
 def test_the_gradient_that_is_not_wanted_is_not_lost_in_an_infinite_derivative() -> None:

@@ -197,3 +197,10 @@ def test_triangles_keep_the_data_type(dtype: str) -> None:
 def test_triangles_need_a_matrix() -> None:
     with pytest.raises(ShapeError, match="triu: a triangle needs two axes or more"):
         triu([1.0])
+
+
+def test_sizes_and_axes_may_be_numpy_integers():
+    x, n = tensor(np.ones((2, 3))), np.int64
+    assert reshape(x, n(6)).shape == x.reshape(n(6)).shape == (6,)
+    assert [type(size) for size in reshape(x, n(6)).shape] == [int]
+    assert expand_dims(x, n(0)).shape == (1, 2, 3) and moveaxis(x, n(0), n(1)).shape == (3, 2)

@@ -255,3 +255,9 @@ def test_a_base_without_update_says_so() -> None:
     w.grad = tensor([1.0])
     with pytest.raises(DefinitionError, match="Optimizer has no update method"):
         Optimizer([w], lr=0.1).step()
+
+
+def test_states_are_named_after_their_parameters_so_that_graphs_can_be_read() -> None:
+    optimizer = optim.Adam([Parameter([1.0], name="weight"), Parameter([1.0])])
+    assert [x.name for x in optimizer.state[0].values()] == ["weight.step", "weight.exp_avg", "weight.exp_avg_sq"]
+    assert [x.name for x in optimizer.state[1].values()] == ["step", "exp_avg", "exp_avg_sq"]

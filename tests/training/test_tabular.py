@@ -180,7 +180,8 @@ def test_the_history_has_the_loss_and_the_figure_of_the_validation_rows() -> Non
 
 
 def test_the_weights_are_those_of_the_best_epoch() -> None:
-    prepared = prepare_table(table("answer"), "answer", Settings(epochs=12, hidden=(8,), lr=0.3, patience=5))
+    settings = Settings(epochs=12, hidden=(8,), lr=0.3, label_smoothing=0.0, patience=5)
+    prepared = prepare_table(table("answer"), "answer", settings)
     run = prepared.train()
     losses = run.history["val_loss"]
     assert run.history.best_epoch == 1 + int(np.argmin(losses))

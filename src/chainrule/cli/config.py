@@ -73,6 +73,7 @@ KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "epochs": _INTEGER,
     "hidden": (_are_integers, "a list of whole numbers, such as [64, 64]"),
     "keep": _TEXTS,
+    "label_smoothing": _NUMBER,
     "lr": _NUMBER,
     "name": _TEXT,
     "optimizer": _TEXT,

@@ -54,6 +54,9 @@ def train(
         str | None, option("Widths of the hidden layers, as in 64,64", "two layers, by the columns", "WIDTHS")
     ] = None,
     dropout: Annotated[float | None, option("Share of hidden units dropped in training", DEFAULT.dropout)] = None,
+    label_smoothing: Annotated[
+        float | None, option("Share of a class handed to all classes", DEFAULT.label_smoothing)
+    ] = None,
     optimizer: Annotated[
         str | None, option("Rule of the updates", DEFAULT.optimizer, "|".join(sorted(OPTIMIZERS)))
     ] = None,

@@ -7,7 +7,7 @@ from chainrule.data.read import read_table
 from chainrule.data.schema import Column, Inferred, Schema, Task, infer_schema, infer_task
 from chainrule.data.split import Split, folds, split
 from chainrule.data.table import Kind, Table, Values
-from chainrule.data.target import TargetEncoder, TargetScaler, fit_target, target_from_json
+from chainrule.data.target import TargetEncoder, TargetScaler, target_from_json
 from chainrule.data.write import write_csv
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Values",
     "atomic_file",
     "batches",
-    "fit_target",
     "folds",
     "infer_schema",
     "infer_task",

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.convert import as_kind
 from chainrule.data.encoders import Scale
 from chainrule.data.fields import Fields
-from chainrule.data.schema import Schema
 from chainrule.data.table import DTYPES, Kind, Values
 from chainrule.data.wording import listing, quoted
 from chainrule.errors import DataError
@@ -116,13 +115,6 @@ class TargetScaler:
     def from_json(cls, document: Any) -> TargetScaler:
         fields = Fields(document, "target")
         return cls(fields.text("name"), fields.number("mean"), fields.positive("std"))
-
-
-def fit_target(values: Values, schema: Schema) -> TargetEncoder | TargetScaler:
-    """What the schema's task asks for, learned from the target's values: classes from all rows that have one, mean and
-    standard deviation from the training rows."""
-    kind = TargetEncoder if schema.task == "classification" else TargetScaler
-    return kind.fit(values, schema.target.name)
 
 
 def target_from_json(document: Any) -> TargetEncoder | TargetScaler:

@@ -42,7 +42,7 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = float32,
     ) -> None:
-        sizes = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+        sizes = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape: Shape = tuple(whole("normalized_shape", n) for n in sizes)
         self.eps = number("eps", eps, 0.0)
         self.weight = Parameter(ones(sizes, dtype=dtype), name="weight") if elementwise_affine else None

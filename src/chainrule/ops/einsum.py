@@ -44,6 +44,8 @@ def einsum(equation: str, *inputs: TensorLike) -> Tensor:
     >>> einsum("ii", [[1.0, 2.0], [3.0, 4.0]])
     tensor(5., f32[])
     """
+    if not isinstance(equation, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ShapeError("einsum: the equation comes first: einsum('ij,jk->ik', x, y)")
     named, wanted = _parse(equation)
     if len(named) != len(inputs):
         raise ShapeError(f"einsum: {equation!r} is for {len(named)} inputs, not for {len(inputs)}")

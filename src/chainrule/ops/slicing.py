@@ -160,7 +160,9 @@ def pad(
     """
     x = as_tensor(x)
     sides = _pairs(widths, x.ndim)
-    between = (interior or 0,) * x.ndim if interior is None or isinstance(interior, (int, np.integer)) else tuple(interior)
+    between = (
+        (interior or 0,) * x.ndim if interior is None or isinstance(interior, (int, np.integer)) else tuple(interior)
+    )
     if mode == "constant":
         low, high = tuple(before for before, _ in sides), tuple(after for _, after in sides)
         fill = _fitting(value, x.dtype)

@@ -62,6 +62,9 @@ class Optimizer:
         self.parameters = found
         self.learning_rate = tensor(number("lr", lr, 0.0), float64, name="lr")
         self.state: list[Slots] = [self.init(_real(x)) for x in found]
+        for x, slots in zip(found, self.state, strict=True):
+            for slot, value in slots.items():
+                value.name = f"{x.name}.{slot}" if x.name else slot
 
     def init(self, parameter: Tensor) -> Slots:
         """The state of a parameter before the first step; none by default."""
@@ -137,4 +140,4 @@ def _real(x: Tensor) -> Tensor:
 
 def steps_so_far() -> Tensor:
     """A counter of steps: float64, so that it can be computed with at once."""
-    return tensor(0.0, float64, name="step")
+    return tensor(0.0, float64)

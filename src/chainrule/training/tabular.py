@@ -11,16 +11,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import metrics, nn, optim
+from chainrule import losses, metrics, nn, optim
 from chainrule.data.batches import Arrays
 from chainrule.data.preprocess import Preprocessor
 from chainrule.data.schema import Schema, Task, infer_schema
 from chainrule.data.split import Split, split
 from chainrule.data.table import Table
-from chainrule.data.target import TargetEncoder, TargetScaler, fit_target
+from chainrule.data.target import TargetEncoder, TargetScaler
 from chainrule.errors import DefinitionError
 from chainrule.nn.initializers import glorot_normal, he_normal
 from chainrule.random import Generator
+from chainrule.tensor import Tensor
 from chainrule.training.callbacks import BestWeights, Callback, EarlyStopping, TimeLimit
 from chainrule.training.history import History
 from chainrule.training.trainer import Metric, Trainer, predict
@@ -47,6 +48,8 @@ class Settings:
         batch_size: rows of an update; by default 32, and more for large tables.
         optimizer: one of "adam", "adamw", "sgd" (Nesterov momentum 0.9), "rmsprop", "adagrad".
         dropout: share of hidden units that are dropped in training.
+        label_smoothing: share of a class's probability that the loss hands to all classes; keeps small tables from
+            being learned by heart (Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
         patience: epochs without a better validation loss after which training stops.
         time_limit: most seconds, or None.
         seed: of the split, the first weights, dropout and the order of the rows.
@@ -63,6 +66,7 @@ class Settings:
     batch_size: int | None = None
     optimizer: str = "adam"
     dropout: float = 0.1
+    label_smoothing: float = 0.05
     patience: int = 20
     time_limit: float | None = None
     seed: int = 0
@@ -75,6 +79,7 @@ class Settings:
             ("batch_size", self.batch_size is not None and self.batch_size < 1, "at least 1"),
             ("optimizer", self.optimizer not in OPTIMIZERS, f"one of {', '.join(sorted(OPTIMIZERS))}"),
             ("dropout", not 0 <= self.dropout < 1, "in [0, 1)"),
+            ("label_smoothing", not 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("patience", self.patience < 1, "at least 1"),
             ("time_limit", self.time_limit is not None and not self.time_limit > 0, "more than 0 seconds"),
             ("seed", not 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
@@ -208,7 +213,7 @@ class Prepared:
         training, validation, test = self.parts
         trainer = Trainer(
             network,
-            loss=loss_of(self.model.schema.task),
+            loss=_loss(self.model.schema.task, settings.label_smoothing),
             optimizer=OPTIMIZERS[settings.optimizer](network.parameters(), lr=settings.lr),
             metrics=_metric_of(codec),
             seed=settings.seed,
@@ -247,11 +252,12 @@ def prepare_table(
     """Everything up to the first update: the first half of `train_table`, which has the same arguments."""
     found = infer_schema(table, target, task=task, drop=drop, keep=keep)
     rows = table.take(found.rows)
-    codec = _codec(rows, found.schema)
-    labels = codec.encode(rows[target]) if isinstance(codec, TargetEncoder) else None
     chosen = settings or Settings()
-    parts = split(rows.rows, fractions, seed=chosen.seed, stratify=labels)
-    if isinstance(codec, TargetScaler):
+    if found.schema.task == "classification":
+        codec = TargetEncoder.fit(rows[target], target)
+        parts = split(rows.rows, fractions, seed=chosen.seed, stratify=codec.encode(rows[target]))
+    else:
+        parts = split(rows.rows, fractions, seed=chosen.seed)
         codec = TargetScaler.fit(rows[target].take(parts.train), target)
     preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
     x, _ = preprocessor.transform(rows)
@@ -305,10 +311,6 @@ def train_table(
     return prepared.train(callbacks)
 
 
-def _codec(rows: Table, schema: Schema) -> Codec:
-    return fit_target(rows[schema.target.name], schema)
-
-
 def _settled(settings: Settings, rows: int, features: int) -> Settings:
     """The settings with a number in every place: widths of 32 to 256 by the features, batches likewise by the rows."""
     width = min(max(32, 2 ** int(np.ceil(np.log2(2 * features)))), 256)
@@ -317,9 +319,9 @@ def _settled(settings: Settings, rows: int, features: int) -> Settings:
     return replace(settings, hidden=hidden, batch_size=settings.batch_size or batch)
 
 
-def loss_of(task: Task) -> str:
-    """The name of the loss that a task is trained with."""
-    return "cross_entropy" if task == "classification" else "mse"
+def _loss(task: Task, label_smoothing: float) -> Callable[..., Tensor]:
+    """What a task is trained with."""
+    return partial(losses.cross_entropy, label_smoothing=label_smoothing) if task == "classification" else losses.mse
 
 
 def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
