@@ -110,4 +110,4 @@ def test_a_value_is_dropped_as_soon_as_nothing_needs_it():
 def test_another_number_of_arrays_is_an_error_that_names_those_wanted():
     w = tensor([2.0], name="w")
     with pytest.raises(ShapeError, match=r"1 arrays were given, but the graph reads 2: \['x', 'w'\]"):
-        interpret(trace(lambda x: x * w)([1.0]), [np.ones(1, np.float32)])
+        interpret(trace(lambda x: x * w)(np.ones(1, np.float32)), [np.ones(1, np.float32)])

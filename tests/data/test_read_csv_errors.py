@@ -96,7 +96,10 @@ def test_the_line_at_fault_is_found_far_down(tmp_path: Path) -> None:
     assert message.startswith("data.csv: line 80,002: 3 values")
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9], b"\x1f\x8b\x08"])
+CUT_OFF = gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9]
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", CUT_OFF, b"\x1f\x8b\x08"], ids=["plain", "cut off", "head only"])
 def test_a_damaged_gzip_file(tmp_path: Path, content: bytes) -> None:
     message = fault(tmp_path / "data.csv.gz", content)
     assert message.startswith("data.csv.gz: is not a whole gzip file (")
