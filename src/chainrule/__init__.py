@@ -32,6 +32,7 @@ from chainrule.ops import (
     add_along_axis,
     all,
     any,
+    arange,
     argmax,
     argmin,
     argsort,
@@ -59,10 +60,13 @@ from chainrule.ops import (
     exp,
     expand_dims,
     expm1,
+    eye,
     flatten,
     flip,
     floor,
     floor_divide,
+    full,
+    full_like,
     greater,
     greater_equal,
     identity,
@@ -71,6 +75,7 @@ from chainrule.ops import (
     isnan,
     less,
     less_equal,
+    linspace,
     log,
     log1p,
     log2,
@@ -93,6 +98,8 @@ from chainrule.ops import (
     negative,
     not_equal,
     one_hot,
+    ones,
+    ones_like,
     outer,
     overlap_add,
     pad,
@@ -141,6 +148,8 @@ from chainrule.ops import (
     var,
     vecdot,
     where,
+    zeros,
+    zeros_like,
 )
 from chainrule.random import Generator
 from chainrule.state import no_grad
@@ -179,6 +188,7 @@ __all__ = [
     "all",
     "any",
     "apply",
+    "arange",
     "argmax",
     "argmin",
     "argsort",
@@ -213,12 +223,15 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "eye",
     "flatten",
     "flip",
     "float32",
     "float64",
     "floor",
     "floor_divide",
+    "full",
+    "full_like",
     "grad",
     "gradient_graph",
     "greater",
@@ -236,6 +249,7 @@ __all__ = [
     "jvp",
     "less",
     "less_equal",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -262,6 +276,8 @@ __all__ = [
     "no_grad",
     "not_equal",
     "one_hot",
+    "ones",
+    "ones_like",
     "ops",
     "optim",
     "outer",
@@ -320,6 +336,8 @@ __all__ = [
     "vecdot",
     "vjp",
     "where",
+    "zeros",
+    "zeros_like",
 ]
 
 
@@ -330,3 +348,7 @@ def __getattr__(name: str) -> Any:
     if name == "testing":
         return importlib.import_module("chainrule.testing")
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

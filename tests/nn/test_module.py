@@ -307,3 +307,19 @@ def test_no_grad_makes_a_module_forget_how_its_output_came_about() -> None:
     with no_grad():
         assert not Linear(2, 1)([1.0, 2.0]).requires_grad
     assert ops.sum(Linear(2, 1)([1.0, 2.0])).requires_grad
+
+
+def test_private_attributes_are_no_part_of_the_tree() -> None:
+    class Remembers(nn.Module):
+        def __init__(self) -> None:
+            self.layer = nn.Linear(2, 1)
+            self._last = tensor(0.0)
+
+        def forward(self, x: Any) -> Any:
+            self._last = self.layer(x)
+            return self._last
+
+    model = Remembers()
+    model([1.0, 2.0])
+    assert list(model.state_dict()) == ["layer.weight", "layer.bias"]
+    assert [name for name, _ in model.named_buffers()] == []

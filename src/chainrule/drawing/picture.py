@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Sequence
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from chainrule.drawing.layout import Direction, Route, layout
 from chainrule.drawing.parts import (
@@ -91,7 +91,7 @@ def draw_box(box: Box, centre: Point, size: Size) -> str:
     radius = 14 if box.kind in ("input", "constant", "parameter") else 6
     baseline = top + PADDING_Y + HEAD_HEIGHT - 5
     parts = [
-        f'<g class="box {box.kind}" data-id={quoteattr(legal(box.id))}>',
+        f'<g class="box {box.kind}" data-id="{clean(box.id)}">',
         f"<title>{tooltip(*box.text, box.tooltip)}</title>",
         f'<rect x="{number(left)}" y="{number(top)}" width="{number(width)}" height="{number(height)}" rx="{radius}"/>',
     ]

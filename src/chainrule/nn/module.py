@@ -1,7 +1,8 @@
 """What layers and models are: plain objects whose attributes form a tree of tensors.
 
 A tensor that requires a gradient is a parameter, any other tensor a buffer, a module a child; lists, tuples and dicts
-are looked into. There is nothing to register and nothing to inherit from but `forward` and these methods:
+are looked into. Attributes whose names start with an underscore are private and no part of the tree. There is nothing
+to register and nothing to inherit from but `forward` and these methods:
 
     class Net(nn.Module):
         def __init__(self):
@@ -215,7 +216,7 @@ def observe(observer: Observer) -> Generator[None]:
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """What a module, list, tuple or dict consists of; nothing for anything else."""
     if isinstance(value, Module):
-        value = vars(value)
+        value = {key: part for key, part in vars(value).items() if not key.startswith("_")}
     if isinstance(value, dict):
         yield from ((str(key), part) for key, part in cast("dict[Any, Any]", value).items())
     elif isinstance(value, (list, tuple)):

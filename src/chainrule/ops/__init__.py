@@ -21,6 +21,7 @@ from chainrule.ops.comparison import (
 )
 from chainrule.ops.contract import matmul, outer, tensordot, vecdot
 from chainrule.ops.convolution import conv, conv_transpose
+from chainrule.ops.creation import arange, eye, full, full_like, linspace, ones, ones_like, zeros, zeros_like
 from chainrule.ops.einsum import einsum
 from chainrule.ops.gather import add_along_axis, one_hot, scatter_add, take, take_along_axis
 from chainrule.ops.indexing import getitem
@@ -57,6 +58,7 @@ __all__ = [
     "add_along_axis",
     "all",
     "any",
+    "arange",
     "argmax",
     "argmin",
     "argsort",
@@ -84,10 +86,13 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "eye",
     "flatten",
     "flip",
     "floor",
     "floor_divide",
+    "full",
+    "full_like",
     "getitem",
     "greater",
     "greater_equal",
@@ -97,6 +102,7 @@ __all__ = [
     "isnan",
     "less",
     "less_equal",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -119,6 +125,8 @@ __all__ = [
     "negative",
     "not_equal",
     "one_hot",
+    "ones",
+    "ones_like",
     "outer",
     "overlap_add",
     "pad",
@@ -167,4 +175,6 @@ __all__ = [
     "var",
     "vecdot",
     "where",
+    "zeros",
+    "zeros_like",
 ]
