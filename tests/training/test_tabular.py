@@ -252,13 +252,18 @@ def test_hidden_layers_are_as_many_and_as_wide_as_asked_for(hidden: tuple[int, .
 
 def test_settings_that_were_left_open_are_settled_by_the_table() -> None:
     prepared = prepare_table(table("price").select(["size", "count", "price"]), "price")
-    assert prepared.settings.hidden == (32, 32)
+    assert prepared.settings.hidden == (32,) and prepared.settings.dropout == 0.3
     assert prepared.settings.batch_size == 32
     rows = np.linspace(0, 1, 50_000)
     many = Table.from_columns({f"x{i}": rows for i in range(20)} | {"y": rows})
     assert prepare_table(many, "y").settings.hidden == (64, 64)
     assert prepare_table(many, "y").settings.batch_size == 256
     assert prepare_table(table("price"), "price", Settings(batch_size=7)).settings.batch_size == 7
+
+
+def test_classes_get_a_second_layer_and_less_dropout() -> None:
+    prepared = prepare_table(table("grade"), "grade")
+    assert len(prepared.settings.hidden or ()) == 2 and prepared.settings.dropout == 0.1
 
 
 def test_no_dropout_makes_no_dropout_layers() -> None:

@@ -51,9 +51,11 @@ def train(
     ] = None,
     time_limit: Annotated[float | None, option("Most seconds to train", "none", "SECONDS")] = None,
     hidden: Annotated[
-        str | None, option("Widths of the hidden layers, as in 64,64", "two layers, by the columns", "WIDTHS")
+        str | None, option("Widths of the hidden layers, as in 64,64", "one or two layers, by the table", "WIDTHS")
     ] = None,
-    dropout: Annotated[float | None, option("Share of hidden units dropped in training", DEFAULT.dropout)] = None,
+    dropout: Annotated[
+        float | None, option("Share of hidden units dropped in training", "0.1 or 0.3, by the rows")
+    ] = None,
     label_smoothing: Annotated[
         float | None, option("Share of a class handed to all classes", DEFAULT.label_smoothing)
     ] = None,

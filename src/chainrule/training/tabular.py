@@ -36,18 +36,22 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": partial(optim.SGD, momentum=0.9, nesterov=True),
 }
 
+FEW_ROWS = 1000
+"""Training rows below which a quantity is learned by a smaller network with more dropout."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """What can be chosen about a training on a table.
 
     Attributes:
-        hidden: widths of the hidden layers; by default two layers as wide as the features ask for.
+        hidden: widths of the hidden layers; by default two layers as wide as the features ask for, and one for a
+            quantity to be learned from fewer than 1,000 rows.
         epochs: most passes over the training rows.
         lr: learning rate.
         batch_size: rows of an update; by default 32, and more for large tables.
         optimizer: one of "adam", "adamw", "sgd" (Nesterov momentum 0.9), "rmsprop", "adagrad".
-        dropout: share of hidden units that are dropped in training.
+        dropout: share of hidden units that are dropped in training; by default 0.1, and 0.3 for such a quantity.
         label_smoothing: share of a class's probability that the loss hands to all classes; keeps small tables from
             being learned by heart (Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
         patience: epochs without a better validation loss after which training stops.
@@ -65,7 +69,7 @@ class Settings:
     lr: float = 1e-3
     batch_size: int | None = None
     optimizer: str = "adam"
-    dropout: float = 0.1
+    dropout: float | None = None
     label_smoothing: float = 0.05
     patience: int = 20
     time_limit: float | None = None
@@ -78,7 +82,7 @@ class Settings:
             ("lr", not 0 < self.lr < float("inf"), "a positive number"),
             ("batch_size", self.batch_size is not None and self.batch_size < 1, "at least 1"),
             ("optimizer", self.optimizer not in OPTIMIZERS, f"one of {', '.join(sorted(OPTIMIZERS))}"),
-            ("dropout", not 0 <= self.dropout < 1, "in [0, 1)"),
+            ("dropout", self.dropout is not None and not 0 <= self.dropout < 1, "in [0, 1)"),
             ("label_smoothing", not 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("patience", self.patience < 1, "at least 1"),
             ("time_limit", self.time_limit is not None and not self.time_limit > 0, "more than 0 seconds"),
@@ -262,8 +266,8 @@ def prepare_table(
     preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
     x, _ = preprocessor.transform(rows)
     y = _targets(codec, rows, target)
-    settled = _settled(chosen, len(parts.train), x.shape[1])
-    assert settled.hidden is not None
+    settled = _settled(chosen, found.schema.task, len(parts.train), x.shape[1])
+    assert settled.hidden is not None and settled.dropout is not None
     inputs, *_, outputs = widths_of(preprocessor, settled.hidden, codec)
     network = network_for(inputs, outputs, settled.hidden, settled.dropout, settled.seed)
     model = TableModel(found.schema, preprocessor, codec, settled.hidden, settled.dropout, network)
@@ -311,12 +315,17 @@ def train_table(
     return prepared.train(callbacks)
 
 
-def _settled(settings: Settings, rows: int, features: int) -> Settings:
-    """The settings with a number in every place: widths of 32 to 256 by the features, batches likewise by the rows."""
+def _settled(settings: Settings, task: Task, rows: int, features: int) -> Settings:
+    """The settings with a number in every place: widths of 32 to 256 by the features, batches likewise by the rows.
+
+    A quantity is noisier than a class: with few rows, a smaller network that forgets more finds more of it.
+    """
+    few = task == "regression" and rows < FEW_ROWS
     width = min(max(32, 2 ** int(np.ceil(np.log2(2 * features)))), 256)
     batch = min(max(32, 2 ** int(np.log2(max(rows, 1) / 100 + 1))), 256)
-    hidden = (width, width) if settings.hidden is None else settings.hidden
-    return replace(settings, hidden=hidden, batch_size=settings.batch_size or batch)
+    hidden = ((width,) if few else (width, width)) if settings.hidden is None else settings.hidden
+    dropout = (0.3 if few else 0.1) if settings.dropout is None else settings.dropout
+    return replace(settings, hidden=hidden, dropout=dropout, batch_size=settings.batch_size or batch)
 
 
 def _loss(task: Task, label_smoothing: float) -> Callable[..., Tensor]:
