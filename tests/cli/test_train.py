@@ -16,7 +16,7 @@ import pytest
 import chainrule.cli.train as train_file
 from chainrule.cli.config import KEYS
 from chainrule.training.runs import load_run
-from chainrule.training.tabular import Settings
+from chainrule.training.settings import Settings
 
 QUICK = ("--target", "kind", "--epochs", "2", "--hidden", "4")
 MAIN = [sys.executable, "-c", "from chainrule.cli import main; main()"]
@@ -158,7 +158,7 @@ def test_the_command_line_comes_before_the_configuration(chainrule: Callable[...
         ("drop = 'age'", "drop must be a list of texts"),
         ("name = 5", "name must be a text, not 5"),
         ("[lr]\nstart = 1", "lr must be a number, not {'start': 1}"),
-        ("epochs = 0", "epochs must be at least 1, not 0"),
+        ("epochs = 0", "epochs must be a whole number from 1, not 0"),
         ("task = 'sorting'", 'task must be classification or regression, not "sorting"'),
         ("epochs 3", "options.toml: is not valid TOML: "),
     ],

@@ -13,7 +13,8 @@ from chainrule.training.charts import Series, line_chart, log_ticks, round_ticks
 from chainrule.training.history import History
 from chainrule.training.report import report
 from chainrule.training.runs import describe_run
-from chainrule.training.tabular import Settings, TableRun, train_table
+from chainrule.training.settings import Settings
+from chainrule.training.tabular import TableRun, train_table
 from chainrule.training.wording import duration, ending, figure
 
 NASTY = "<script>alert(\"x\")</script> & 'co'"

@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 from chainrule.data import Table
 from chainrule.errors import RunError
 from chainrule.training.runs import check_name, check_writable, load_run, run_name, save_run
-from chainrule.training.tabular import Settings, TableRun, train_table
+from chainrule.training.settings import Settings
+from chainrule.training.tabular import TableRun, train_table
 
 FILES = ["history.csv", "model.safetensors", "report.html", "run.json"]
 

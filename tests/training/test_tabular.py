@@ -14,7 +14,8 @@ from chainrule import nn
 from chainrule.data import Table
 from chainrule.errors import DataError, DefinitionError
 from chainrule.training import Callback, Settings, TableRun, Trainer, train_table
-from chainrule.training.tabular import OPTIMIZERS, network_for, prepare_table, probabilities, widths_of
+from chainrule.training.settings import OPTIMIZERS
+from chainrule.training.tabular import network_for, prepare_table, probabilities, widths_of
 
 ROWS = 80
 RNG = np.random.default_rng(0)
@@ -284,15 +285,20 @@ def test_first_weights_are_he_normal_the_last_glorot_and_biases_zero() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Settings(hidden=(8, 0)), r"^hidden must be widths of at least 1, not \(8, 0\)$"),
-        (lambda: Settings(epochs=0), r"^epochs must be at least 1, not 0$"),
+        (lambda: Settings(hidden=(8, 0)), r"^hidden must be a tuple of widths from 1, not \(8, 0\)$"),
+        (lambda: Settings(hidden=64), r"^hidden must be a tuple of widths from 1, not 64$"),
+        (lambda: Settings(epochs="3"), r"^epochs must be a whole number from 1, not '3'$"),
+        (lambda: Settings(epochs=2.5), r"^epochs must be a whole number from 1, not 2.5$"),
+        (lambda: Settings(lr="fast"), r"^lr must be a positive number, not 'fast'$"),
+        (lambda: Settings(seed="one"), r"^seed must be from 0 to 2\^63 - 1, not 'one'$"),
+        (lambda: Settings(epochs=0), r"^epochs must be a whole number from 1, not 0$"),
         (lambda: Settings(lr=0.0), r"^lr must be a positive number, not 0.0$"),
         (lambda: Settings(lr=float("nan")), r"^lr must be a positive number, not nan$"),
         (lambda: Settings(lr=float("inf")), r"^lr must be a positive number, not inf$"),
-        (lambda: Settings(batch_size=0), r"^batch_size must be at least 1, not 0$"),
+        (lambda: Settings(batch_size=0), r"^batch_size must be a whole number from 1, not 0$"),
         (lambda: Settings(optimizer="lion"), r"^optimizer must be one of adagrad, .*, sgd, not 'lion'$"),
         (lambda: Settings(dropout=1.0), r"^dropout must be in \[0, 1\), not 1.0$"),
-        (lambda: Settings(patience=0), r"^patience must be at least 1, not 0$"),
+        (lambda: Settings(patience=0), r"^patience must be a whole number from 1, not 0$"),
         (lambda: Settings(time_limit=0.0), r"^time_limit must be more than 0 seconds, not 0.0$"),
         (lambda: Settings(seed=-1), r"^seed must be from 0 to 2\^63 - 1, not -1$"),
     ],

@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 from chainrule.data.schema import Task
 from chainrule.data.wording import near, one_line, quoted
 from chainrule.errors import DataError, DefinitionError
-from chainrule.training.tabular import Settings
+from chainrule.training.settings import Settings
 
 RUNS_DIR = "runs"
 """The folder of all runs, where none is named."""

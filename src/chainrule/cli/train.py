@@ -19,7 +19,8 @@ from chainrule.data import Table, TargetEncoder, read_table
 from chainrule.data.wording import counted, near, one_line, quoted
 from chainrule.errors import DefinitionError
 from chainrule.training.runs import REPORT, check_name, check_writable, run_name, save_run
-from chainrule.training.tabular import OPTIMIZERS, Prepared, Settings, TableRun, prepare_table
+from chainrule.training.settings import OPTIMIZERS, Settings
+from chainrule.training.tabular import Prepared, TableRun, prepare_table
 from chainrule.training.wording import baseline_words, duration, ending, figure, predict_command
 
 app = command_line()

@@ -70,6 +70,10 @@ class Engine:
         except (self._duckdb.Error, UnicodeError) as error:
             message = str(error).strip().splitlines() or [type(error).__name__]
             raise EngineError(message[0].partition("Error: ")[2] or message[0]) from None
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # which is how a query ends that Ctrl-C was pressed in
+                raise KeyboardInterrupt from None
+            raise
 
 
 def literal(text: str) -> str:

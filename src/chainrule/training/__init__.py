@@ -2,7 +2,8 @@
 
 from chainrule.training.callbacks import BestWeights, Callback, EarlyStopping, TimeLimit
 from chainrule.training.history import History
-from chainrule.training.tabular import Settings, TableModel, TableRun, train_table
+from chainrule.training.settings import Settings
+from chainrule.training.tabular import TableModel, TableRun, train_table
 from chainrule.training.trainer import Trainer
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import losses, metrics, nn, optim
+from chainrule import losses, metrics, nn
 from chainrule.data.batches import Arrays
 from chainrule.data.preprocess import Preprocessor
 from chainrule.data.schema import Schema, Task, infer_schema
@@ -24,73 +24,10 @@ from chainrule.random import Generator
 from chainrule.tensor import Tensor
 from chainrule.training.callbacks import BestWeights, Callback, EarlyStopping, TimeLimit
 from chainrule.training.history import History
+from chainrule.training.settings import OPTIMIZERS, Settings, settle
 from chainrule.training.trainer import Metric, Trainer, predict
 
 Codec: TypeAlias = "TargetEncoder | TargetScaler"
-
-OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
-    "adagrad": optim.Adagrad,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "rmsprop": optim.RMSprop,
-    "sgd": partial(optim.SGD, momentum=0.9, nesterov=True),
-}
-
-FEW_ROWS = 1000
-"""Training rows below which a quantity is learned by a smaller network with more dropout."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What can be chosen about a training on a table.
-
-    Attributes:
-        hidden: widths of the hidden layers; by default two layers as wide as the features ask for, and one for a
-            quantity to be learned from fewer than 1,000 rows.
-        epochs: most passes over the training rows.
-        lr: learning rate.
-        batch_size: rows of an update; by default 32, and more for large tables.
-        optimizer: one of "adam", "adamw", "sgd" (Nesterov momentum 0.9), "rmsprop", "adagrad".
-        dropout: share of hidden units that are dropped in training; by default 0.1, and 0.3 for such a quantity.
-        label_smoothing: share of a class's probability that the loss hands to all classes; keeps small tables from
-            being learned by heart (Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
-        patience: epochs without a better validation loss after which training stops.
-        time_limit: most seconds, or None.
-        seed: of the split, the first weights, dropout and the order of the rows.
-
-    Raises `DefinitionError` for a value that cannot be.
-
-    >>> Settings(hidden=(64,), lr=0.01).lr
-    0.01
-    """
-
-    hidden: tuple[int, ...] | None = None
-    epochs: int = 200
-    lr: float = 1e-3
-    batch_size: int | None = None
-    optimizer: str = "adam"
-    dropout: float | None = None
-    label_smoothing: float = 0.05
-    patience: int = 20
-    time_limit: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        wrong = [
-            ("hidden", any(n < 1 for n in self.hidden or ()), "widths of at least 1"),
-            ("epochs", self.epochs < 1, "at least 1"),
-            ("lr", not 0 < self.lr < float("inf"), "a positive number"),
-            ("batch_size", self.batch_size is not None and self.batch_size < 1, "at least 1"),
-            ("optimizer", self.optimizer not in OPTIMIZERS, f"one of {', '.join(sorted(OPTIMIZERS))}"),
-            ("dropout", self.dropout is not None and not 0 <= self.dropout < 1, "in [0, 1)"),
-            ("label_smoothing", not 0 <= self.label_smoothing < 1, "in [0, 1)"),
-            ("patience", self.patience < 1, "at least 1"),
-            ("time_limit", self.time_limit is not None and not self.time_limit > 0, "more than 0 seconds"),
-            ("seed", not 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
-        ]
-        for name, bad, allowed in wrong:
-            if bad:
-                raise DefinitionError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +203,7 @@ def prepare_table(
     preprocessor, notices = Preprocessor.fit(rows, found.schema, parts.train)
     x, _ = preprocessor.transform(rows)
     y = _targets(codec, rows, target)
-    settled = _settled(chosen, found.schema.task, len(parts.train), x.shape[1])
+    settled = settle(chosen, found.schema.task, len(parts.train), x.shape[1])
     assert settled.hidden is not None and settled.dropout is not None
     inputs, *_, outputs = widths_of(preprocessor, settled.hidden, codec)
     network = network_for(inputs, outputs, settled.hidden, settled.dropout, settled.seed)
@@ -313,19 +250,6 @@ def train_table(
     """
     prepared = prepare_table(table, target, settings, task=task, drop=drop, keep=keep, fractions=fractions)
     return prepared.train(callbacks)
-
-
-def _settled(settings: Settings, task: Task, rows: int, features: int) -> Settings:
-    """The settings with a number in every place: widths of 32 to 256 by the features, batches likewise by the rows.
-
-    A quantity is noisier than a class: with few rows, a smaller network that forgets more finds more of it.
-    """
-    few = task == "regression" and rows < FEW_ROWS
-    width = min(max(32, 2 ** int(np.ceil(np.log2(2 * features)))), 256)
-    batch = min(max(32, 2 ** int(np.log2(max(rows, 1) / 100 + 1))), 256)
-    hidden = ((width,) if few else (width, width)) if settings.hidden is None else settings.hidden
-    dropout = (0.3 if few else 0.1) if settings.dropout is None else settings.dropout
-    return replace(settings, hidden=hidden, dropout=dropout, batch_size=settings.batch_size or batch)
 
 
 def _loss(task: Task, label_smoothing: float) -> Callable[..., Tensor]:
