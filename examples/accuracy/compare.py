@@ -66,8 +66,8 @@ def main() -> None:
     if unknown := [name for name in names if name not in DATA]:
         parser.error(f"no data set is called {unknown[0]!r}; there are {', '.join(DATA)}")
     printed = Printed(title=f"Mean test score of {FOLDS} folds, default settings")
-    for heading in ("data", "rows", "score", "chainrule", "scikit-learn", "the same, 2,000 epochs"):
-        printed.add_column(heading, justify="left" if heading in ("data", "score") else "right")
+    for heading in ("data", "rows", "score", "chainrule", "scikit-learn", "with 2,000 epochs"):
+        printed.add_column(heading, justify="left" if heading in ("data", "score") else "right", no_wrap=True)
     with Progress(transient=True) as progress:
         bar = progress.add_task("training", total=len(names) * FOLDS)
         for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule import losses, metrics, nn, ops, optim, random
+from chainrule import ops, random
 from chainrule.apply import apply
 from chainrule.autodiff import backward, grad, gradient_graph, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from chainrule.calls import checkpoint, custom_vjp
@@ -158,7 +158,7 @@ from chainrule.trace import trace
 from chainrule.types import DType, TensorType, bfloat16, bool_, float32, float64, int32, int64, uint8
 
 if TYPE_CHECKING:
-    from chainrule import testing
+    from chainrule import losses, metrics, nn, optim, testing
     from chainrule.training import Trainer
 
 
@@ -345,8 +345,8 @@ def __getattr__(name: str) -> Any:
     """What takes long to import, and not every program uses, is imported when it is first asked for."""
     if name == "Trainer":
         return importlib.import_module("chainrule.training").Trainer
-    if name == "testing":
-        return importlib.import_module("chainrule.testing")
+    if name in ("losses", "metrics", "nn", "optim", "testing"):
+        return importlib.import_module(f"chainrule.{name}")
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 

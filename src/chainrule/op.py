@@ -26,44 +26,44 @@ from chainrule.types import Array, DType, TensorType
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-# These spell out how many parameters a function may have, so that a lambda in a declaration is checked with types.
-Types: TypeAlias = TensorType | tuple[TensorType, ...]
-Infer: TypeAlias = (
-    Callable[[TensorType], Types]
-    | Callable[[TensorType, Any], Types]
-    | Callable[[TensorType, Any, Any], Types]
-    | Callable[[TensorType, Any, Any, Any], Types]
-    | Callable[[TensorType, Any, Any, Any, Any], Types]
-    | Callable[[TensorType, Any, Any, Any, Any, Any], Types]
-    | Callable[[TensorType, Any, Any, Any, Any, Any, Any], Types]
-    | Callable[[TensorType, Any, Any, Any, Any, Any, Any, Any], Types]
-    | Callable[..., Types]
-)
-"""(*types of the inputs, **attributes) -> the type of the output, or a tuple of types."""
-Twin: TypeAlias = (
-    Callable[[Array], Any]
-    | Callable[[Array, Any], Any]
-    | Callable[[Array, Any, Any], Any]
-    | Callable[[Array, Any, Any, Any], Any]
-    | Callable[[Array, Any, Any, Any, Any], Any]
-    | Callable[[Array, Any, Any, Any, Any, Any], Any]
-    | Callable[[Array, Any, Any, Any, Any, Any, Any], Any]
-    | Callable[[Array, Any, Any, Any, Any, Any, Any, Any], Any]
-    | Callable[..., Any]
-)
-"""(*arrays, **attributes) -> the array of the output, or a tuple of arrays."""
-Rule: TypeAlias = (
-    Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any, Any], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any, Any], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any, Any, Any], "Tensor"]
-    | Callable[["Tensor", "Tensor", "Tensor", Any, Any, Any, Any, Any, Any, Any], "Tensor"]
-    | Callable[..., "Tensor"]
-)
-"""(cotangent, output, *inputs, **attributes) -> the cotangent of one input."""
+    # These spell out how many parameters a function may have, so that a lambda in a declaration is checked with types.
+    Types: TypeAlias = TensorType | tuple[TensorType, ...]
+    Infer: TypeAlias = (
+        Callable[[TensorType], Types]
+        | Callable[[TensorType, Any], Types]
+        | Callable[[TensorType, Any, Any], Types]
+        | Callable[[TensorType, Any, Any, Any], Types]
+        | Callable[[TensorType, Any, Any, Any, Any], Types]
+        | Callable[[TensorType, Any, Any, Any, Any, Any], Types]
+        | Callable[[TensorType, Any, Any, Any, Any, Any, Any], Types]
+        | Callable[[TensorType, Any, Any, Any, Any, Any, Any, Any], Types]
+        | Callable[..., Types]
+    )
+    """(*types of the inputs, **attributes) -> the type of the output, or a tuple of types."""
+    Twin: TypeAlias = (
+        Callable[[Array], Any]
+        | Callable[[Array, Any], Any]
+        | Callable[[Array, Any, Any], Any]
+        | Callable[[Array, Any, Any, Any], Any]
+        | Callable[[Array, Any, Any, Any, Any], Any]
+        | Callable[[Array, Any, Any, Any, Any, Any], Any]
+        | Callable[[Array, Any, Any, Any, Any, Any, Any], Any]
+        | Callable[[Array, Any, Any, Any, Any, Any, Any, Any], Any]
+        | Callable[..., Any]
+    )
+    """(*arrays, **attributes) -> the array of the output, or a tuple of arrays."""
+    Rule: TypeAlias = (
+        Callable[[Tensor, Tensor, Tensor], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any, Any], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any, Any, Any], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any, Any, Any, Any], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any, Any, Any, Any, Any], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any, Any, Any, Any, Any, Any], Tensor]
+        | Callable[[Tensor, Tensor, Tensor, Any, Any, Any, Any, Any, Any, Any], Tensor]
+        | Callable[..., Tensor]
+    )
+    """(cotangent, output, *inputs, **attributes) -> the cotangent of one input."""
 
 
 @dataclass(frozen=True, slots=True)
