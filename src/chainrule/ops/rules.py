@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
+
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
 from chainrule.op import FUNCTIONS, Op
+from chainrule.state import current_tracing
 from chainrule.tensor import Tensor, TensorLike, operands
-from chainrule.types import TensorType, bool_, broadcast_shapes, float32, int64
+from chainrule.types import Shape, TensorType, bool_, broadcast_shapes, float32, int64
 
 
 def same_type(x: TensorType, *others: TensorType) -> TensorType:
@@ -53,7 +56,16 @@ def broadcasting(op: Op, *inputs: Tensor) -> Tensor:
 
 def together(*inputs: Tensor) -> tuple[Tensor, ...]:
     """The inputs broadcast to their common shape."""
-    if all([x.type.shape == inputs[0].type.shape for x in inputs]):
+    shapes = [x.type.shape for x in inputs]
+    if all([s == shapes[0] for s in shapes]):
         return inputs
-    shape = broadcast_shapes(*(x.shape for x in inputs))
-    return tuple(x if x.shape == shape else FUNCTIONS["broadcast_to"](x, shape) for x in inputs)
+    shape = broadcast_shapes(*shapes)
+    return tuple([x if s == shape else _spread(x, shape) for x, s in zip(inputs, shapes, strict=True)])
+
+
+def _spread(x: Tensor, shape: Shape) -> Tensor:
+    """One input broadcast. A number that is a constant is spread without a node where none would be kept anyway."""
+    if x.type.shape or x.requires_grad or x.value is None or current_tracing() is not None:
+        return FUNCTIONS["broadcast_to"](x, shape)
+    value = np.ndarray(shape, x.value.dtype, x.value.tobytes(), strides=(0,) * len(shape))
+    return Tensor(x.type.with_shape(shape), value, source=x.source)

@@ -18,7 +18,8 @@ import numpy as np
 from chainrule.errors import DefinitionError
 from chainrule.nn.checks import number
 from chainrule.nn.state import State, load_state, take_state
-from chainrule.state import no_grad
+from chainrule.sources import user_line
+from chainrule.state import no_grad, source_line
 from chainrule.tensor import Tensor, TensorLike, as_tensor, tensor
 from chainrule.types import bfloat16, float32, float64
 
@@ -93,7 +94,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient, and its state."""
-        with no_grad():
+        with no_grad(), source_line(user_line()):
             for x, state in zip(self.parameters, self.state, strict=True):
                 if x.grad is None:
                     continue
