@@ -23,6 +23,7 @@ class Tracing:
         self.assigned: dict[int, tuple[Tensor, Tensor]] = {}  # id -> the tensor outside, its new value
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # id -> the tensor outside, what backward gave it
         self.variables: dict[int, Tensor] = {}  # id of the node that stands for a tensor outside -> that tensor
+        self.names: dict[int, str] = {}  # id of a tensor outside -> what graphs call it, if not by its own name
         self.outer = current.tracing
 
     def read(self, x: Tensor) -> Tensor:
@@ -34,7 +35,8 @@ class Tracing:
         if id(x) not in self.captured:
             if x.value is None and not self.is_inside(x.tracing):
                 raise TraceError(f"a tensor {x.type} made at {x.source}  {x.source.text}  belongs to another trace")
-            stand_in = type(x)(x.type, None, requires_grad=x.requires_grad, source=x.source, name=x.name)
+            name = self.names.get(id(x), x.name)
+            stand_in = type(x)(x.type, None, requires_grad=x.requires_grad, source=x.source, name=name)
             self.captured[id(x)] = (x, stand_in)
             self.variables[id(stand_in)] = x
         return self.captured[id(x)][1]
@@ -51,7 +53,7 @@ class Tracing:
 
     def forget(self) -> None:
         """Let go of all tensors when the trace is over: they know it, and would keep each other alive."""
-        for held in (self.captured, self.assigned, self.grads, self.variables):
+        for held in (self.captured, self.assigned, self.grads, self.variables, self.names):
             held.clear()
 
     def is_inside(self, other: Tracing | None) -> bool:

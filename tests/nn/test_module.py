@@ -323,3 +323,18 @@ def test_private_attributes_are_no_part_of_the_tree() -> None:
     model([1.0, 2.0])
     assert list(model.state_dict()) == ["layer.weight", "layer.bias"]
     assert [name for name, _ in model.named_buffers()] == []
+
+
+def test_a_graph_calls_the_tensors_of_a_model_by_their_paths() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            self.layers = [nn.Linear(2, 3), nn.BatchNorm1d(3)]
+
+        def forward(self, x: Any) -> Any:
+            return self.layers[1](self.layers[0](x))
+
+    model = Net()
+    graph = trace(lambda x: model(x))(tensor([[1.0, 2.0], [3.0, 4.0]]))
+    read = [stand_in.name for _, stand_in in graph.captured]
+    assert read[:2] == ["net.layers.0.weight", "net.layers.0.bias"] and "net.layers.1.running_mean" in read
+    assert "assigns net.layers.1.running_mean = " in graph.text()

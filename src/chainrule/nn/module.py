@@ -25,6 +25,7 @@ from typing import Any, Self, TypeAlias, cast
 
 from chainrule.errors import ChainruleError, DefinitionError
 from chainrule.nn.state import State, load_state, take_state
+from chainrule.state import current_tracing
 from chainrule.tensor import Tensor, TensorLike, tensor
 from chainrule.trace import trace
 from chainrule.trees import Children, flatten, register_container
@@ -69,6 +70,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`. An error that leaves it says in which layer it arose."""
+        traced = current_tracing()
+        if traced is not None:
+            self._name_tensors(traced.names)
         try:
             result = self.forward(*args, **kwargs)
         except ChainruleError as error:
@@ -77,6 +81,12 @@ class Module:
         if _calls.observer is not None:
             _calls.observer(self, result)
         return result
+
+    def _name_tensors(self, names: dict[int, str]) -> None:
+        """Let a graph call the tensors by their paths, `net.layers.0.weight`; the outermost module comes first."""
+        found = _named_tensors(self)
+        if found and id(found[0][1]) not in names:
+            names.update((id(x), f"{type(self).__name__.lower()}.{path}") for path, x in found)
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Name and tensor of everything that is trained."""
