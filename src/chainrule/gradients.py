@@ -49,6 +49,10 @@ class _Totals:
             ct = FUNCTIONS["cast"](FUNCTIONS["add"](totals[key], ct), ct.dtype)  # bfloat16 is added in float32
         totals[key] = ct
 
+    def take(self, x: Tensor) -> Tensor | dict[int, Tensor] | None:
+        """What has arrived at a node; it is not needed any more, and its memory can be used again."""
+        return self.slots.pop(id(x), None) if isinstance(x, Bundle) else self.of.pop(id(x), None)
+
 
 def _walk(outputs: Sequence[Tensor], wrt: Sequence[Tensor], totals: _Totals) -> None:
     """Push the totals of the outputs back to `wrt`, through the nodes between them and no others."""
@@ -62,8 +66,10 @@ def _walk(outputs: Sequence[Tensor], wrt: Sequence[Tensor], totals: _Totals) -> 
         if carries and any(id(x) in between for x in node.inputs):
             between.add(id(node))
     for node in reversed(order):
-        arrived = totals.slots.get(id(node)) if isinstance(node, Bundle) else totals.of.get(id(node))
-        if arrived is None or node.op is None or id(node) not in between or id(node) in variables:
+        if node.op is None or id(node) not in between or id(node) in variables:
+            continue
+        arrived = totals.take(node)
+        if arrived is None:
             continue
         with source_line(node.source._replace(backward=True)):
             if isinstance(node.op.vjp, Recompute):
