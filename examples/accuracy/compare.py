@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as Printed
@@ -65,7 +66,8 @@ def main() -> None:
     names = parser.parse_args().names or list(DATA)
     if unknown := [name for name in names if name not in DATA]:
         parser.error(f"no data set is called {unknown[0]!r}; there are {', '.join(DATA)}")
-    printed = Printed(title=f"Mean test score of {FOLDS} folds, default settings")
+    title = f"Mean test score of {FOLDS} folds, default settings"
+    printed = Printed(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("data", "rows", "score", "chainrule", "scikit-learn", "with 2,000 epochs"):
         printed.add_column(heading, justify="left" if heading in ("data", "score") else "right", no_wrap=True)
     with Progress(transient=True) as progress:

@@ -12,6 +12,7 @@ import pytest
 
 from chainrule.data import read_table
 from chainrule.training.runs import load_run
+from chainrule.training.tabular import TableModel
 
 Call = Callable[..., Any]
 HEADER = "prediction,probability of iris,probability of rose\n"
@@ -73,6 +74,18 @@ def test_figures_are_shown_where_the_truth_is_known(chainrule: Call, here: Path,
     result = chainrule("predict", trained, "new.csv")
     assert result.stdout.count("\n") == 4
     assert 'compared with column "kind" in 2 rows: accuracy 100.0 %' in result.stderr
+
+
+def test_ctrl_c_while_comparing_leaves_nothing(
+    chainrule: Call, here: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TableModel, "score", interrupted)
+    result = chainrule("predict", trained, "flowers.csv", "-o", "out.csv")
+    assert (result.exit_code, result.stderr) == (130, "error: interrupted; nothing was written\n")
+    assert not Path("out.csv").exists()
 
 
 def test_a_target_without_values_is_no_truth(chainrule: Call, here: Path, trained: Path) -> None:

@@ -191,6 +191,13 @@ def test_dates_whose_order_is_unknown_stay_text_with_a_notice(tmp_path: Path) ->
     )
 
 
+def test_numbers_with_commas_stay_text_with_a_notice(tmp_path: Path) -> None:
+    table = read(tmp_path, 'price;weight;tags;n\n7;"1,234";a,1;1\n-0,5;"1,234,567.5";2;2\n1.000,5;;3;3\n')
+    assert [values.kind for values in table.columns.values()] == ["category", "category", "category", "integer"]
+    said = "has a comma; read as text, not as a number; write numbers as in 1234.5"
+    assert table.notices == (f'column "price": "-0,5" {said}', f'column "weight": "1,234" {said}')
+
+
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 
 

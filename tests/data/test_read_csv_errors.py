@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,12 @@ def test_an_address_is_no_file() -> None:
 def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "data.csv").mkdir()
     assert fault(tmp_path / "data.csv") == "data.csv: is a folder; give the name of a file in it"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data.csv")
+    said = "data.csv: is a pipe or a device; save the table as a file, and give its name"
+    assert fault(tmp_path / "data.csv") == said
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:

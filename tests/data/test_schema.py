@@ -200,6 +200,28 @@ def test_names_and_tasks_that_do_not_fit(options: dict[str, Any], message: str) 
             "choose another target",
         ),
         (
+            ["1.5", "2", "n. a.", "-7", ".5", "6"],
+            {},
+            'target "y" has 6 classes in 6 rows, too many: each needs at least 3 rows (to train, validate and test); '
+            'choose another target; it is text, because "n. a." in row 3 is no number',
+        ),
+        (
+            ["1.5", "2", "3", "-7", ".5", "6"],
+            {},
+            'target "y" has 6 classes in 6 rows, too many: each needs at least 3 rows (to train, validate and test); '
+            "choose another target",
+        ),
+        (
+            [1e300, 2.5, 3.5, 4.5, 5.5, 6.5],
+            {},
+            'target "y" goes from 2.5 to 1e+300, too far or too near to compute with; scale it',
+        ),
+        (
+            [1e-300, 2e-300, 3e-300, 0, 0, 0],
+            {},
+            'target "y" goes from 0 to 3e-300, too far or too near to compute with; scale it',
+        ),
+        (
             [1.5, 2.5, 3.5, 4.5, 5.5, 6.5],
             {"task": "classification"},
             'target "y" has 6 classes in 6 rows, too many: each needs at least 3 rows (to train, validate and test); '

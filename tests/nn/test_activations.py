@@ -66,6 +66,7 @@ def test_float32_stays_float32_and_finite_at_extremes(module: Module) -> None:
         (nn.ELU(2.0), 0.0, 2.0),
         (nn.Hardtanh(), 1.0, 0.0),
         (nn.Hardtanh(), -1.0, 0.0),
+        (nn.Hardtanh(), np.nan, 1.0),
     ],
 )
 def test_the_derivative_at_a_kink_is_pytorchs(module: Module, at: float, slope: float) -> None:

@@ -191,6 +191,12 @@ def test_gaps_and_lone_values_are_drawn() -> None:
     assert len(places(svg, "validation")) == 3
 
 
+def test_a_single_epoch_is_a_dot_that_can_be_seen() -> None:
+    lone = Series("training", "train", [0.5])
+    assert 'class="line train dot"' in line_chart("Loss", [lone], 1, str)
+    assert "dot" not in line_chart("Loss", [Series("training", "train", [0.5, 0.4])], 1, str)
+
+
 @pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1e-300, 1e-300], [-3.0, -3.0, -3.0], [1e15, 1e15 + 1]])
 def test_a_figure_that_hardly_changes_is_drawn(values: list[float]) -> None:
     ET.fromstring(line_chart("Loss", [Series("training", "train", values)], 1, str))

@@ -281,7 +281,7 @@ def test_stop_ends_training_after_the_batch_and_keeps_the_first_reason() -> None
     assert history.stopped == "first"
     assert call.seen == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
     assert len(history["val_loss"]) == 2
-    assert trainer.fit((X, Y), epochs=1).stopped == "all 1 epochs were done"
+    assert trainer.fit((X, Y), epochs=1).stopped == "the one epoch was done"
 
 
 def test_an_error_in_a_callback_leaves_a_clean_trainer() -> None:

@@ -59,6 +59,8 @@ def run_prediction(run: Path, data: Path, output: Path | None) -> None:
     }
     table = read_table(data, kinds=kinds)
     columns, notices = model.predict(table)
+    # Before anything is written, so that Ctrl-C leaves nothing behind.
+    compared = _comparison(model, table) if target.name in table.columns else ""
     for notice in (*table.notices, *notices):
         warn(notice)
     if output is None or str(output) == "-":
@@ -67,20 +69,20 @@ def run_prediction(run: Path, data: Path, output: Path | None) -> None:
     else:
         write_csv(output, columns)
         typer.echo(f"{counted(table.rows, 'prediction')} in {output}", err=True)
-    if target.name in table.columns:
-        _compare(model, table)
+    if compared:
+        typer.echo(compared, err=True)
 
 
-def _compare(model: TableModel, table: Table) -> None:
-    """Tell how good the predictions are where the truth is known."""
+def _comparison(model: TableModel, table: Table) -> str:
+    """How good the predictions are where the truth is known, in words; none where it is not known."""
     name = model.schema.target.name
     known = table.take(~table[name].missing)
     if not known.rows:
-        return
+        return ""
     try:
         figures = model.score(known)
     except DataError:
-        warn(f"column {quoted(name)} holds values that training did not know; the predictions are not compared with it")
-        return
+        trouble = "holds values that training did not know; the predictions are not compared with it"
+        return f"warning: column {quoted(name)} {trouble}"
     told = ", ".join(f"{figure_name} {figure(figure_name, value)}" for figure_name, value in figures.items())
-    typer.echo(f"compared with column {quoted(name)} in {counted(known.rows, 'row')}: {told}", err=True)
+    return f"compared with column {quoted(name)} in {counted(known.rows, 'row')}: {told}"

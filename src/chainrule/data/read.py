@@ -90,6 +90,9 @@ def _checked(path: str | os.PathLike[str]) -> tuple[Path, str]:
         status = place.stat()
         if stat.S_ISDIR(status.st_mode):
             raise DataError(f"{shown}: is a folder; give the name of a file in it")
+        if not stat.S_ISREG(status.st_mode):
+            # A pipe can be read once only, and one that nobody writes into would be waited for without end.
+            raise DataError(f"{shown}: is a pipe or a device; save the table as a file, and give its name")
         suffixes = [suffix.lower() for suffix in place.suffixes[-2:]]
         packed = suffixes[-1:] == [".gz"]
         ending = "".join(suffixes[-2:] if packed else suffixes[-1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -26,6 +27,11 @@ ROWS_PER_CLASS = 10
 
 FEWEST_ROWS = 3
 """Rows that every class needs: one each to train, to validate and to test."""
+
+WIDEST = 1e150
+"""The largest quantity, and one over the smallest spread, whose squares float64 can hold."""
+
+_LIKE_NUMBER = re.compile(r"[-+]?[.,]?\d")
 
 
 @dataclass(frozen=True)
@@ -187,9 +193,13 @@ def _check_target(values: Values, name: str, task: Task, where: str) -> None:
     if n == 1:
         only = quoted(values.spelled(next(iter(tally))))
         raise DataError(f"{target} has the one value {only} in all rows; there is nothing to tell apart")
+    if task == "regression":
+        low, high = float(values.present.min()), float(values.present.max())
+        if max(-low, high) > WIDEST or high - low < 1 / WIDEST:
+            raise DataError(f"{target} goes from {low:g} to {high:g}, too far or too near to compute with; scale it")
     rare = [values.spelled(name) for name, count in tally.items() if count < FEWEST_ROWS]
     if task == "classification" and len(rare) * 2 > n:
-        other = " or --task regression" if kind in ("integer", "number") else ""
+        other = " or --task regression" if kind in ("integer", "number") else _stray(values)
         raise DataError(
             f"{target} has {counted(n, 'class', 'classes')} in {counted(rows, 'row')}, too many: each needs at "
             f"least {FEWEST_ROWS} rows (to train, validate and test); choose another target{other}"
@@ -199,3 +209,20 @@ def _check_target(values: Values, name: str, task: Task, where: str) -> None:
             f"{target}: {counted(len(rare), 'class', 'classes')} with fewer than {FEWEST_ROWS} rows ({listing(rare)}); "
             f"each needs one to train, validate and test; add rows, or take out or merge these"
         )
+
+
+def _stray(values: Values) -> str:
+    """Of text that mostly looks like numbers, a word on the first that is none."""
+    texts = [(row, str(values.values[row])) for row in np.flatnonzero(~values.missing)]
+    if values.kind != "category" or 2 * sum(bool(_LIKE_NUMBER.match(text)) for _, text in texts) <= len(texts):
+        return ""
+    first = next(((row, text) for row, text in texts if not _is_number(text)), None)
+    return f"; it is text, because {quoted(first[1])} in row {first[0] + 1:,} is no number" if first else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

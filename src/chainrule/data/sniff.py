@@ -23,6 +23,7 @@ _DATE = f"'{_DAY}'"
 _MOMENT = f"'{_DAY}({_TIME})?'"
 _DOTTED = r"'\d{{1,2}}\.\d{{1,2}}\.\d{{4}}'"
 _SLASHED = r"'\d{{1,2}}/\d{{1,2}}/\d{{2,4}}( .*)?'"
+_COMMA = r"'[-+]?\d*(\.\d+)*,\d+([.,]\d+)*'"
 _AS_DATE = "try_cast({0} as date)"
 _AS_MOMENT = f"try_cast(regexp_extract({{0}}, '{_DAY}([T ][0-9:.]+)?') as timestamp)"
 _AS_DOTTED = "try_strptime({0}, '%d.%m.%Y')::date"
@@ -36,6 +37,7 @@ class Guess:
     sql: str
     whole: bool = False
     slashed: bool = False
+    comma: bool = False
     sure: bool = False
     """No further rows can change it."""
 
@@ -46,10 +48,15 @@ class Guess:
 
     def notices(self, name: str, values: Values) -> list[str]:
         """What a reader should be told about the guess."""
-        if not self.slashed:
+        if not (self.slashed or self.comma):
             return []
-        trouble = f"day and month of {quoted(values.present[0])} cannot be told apart"
-        return [f"column {quoted(name)}: {trouble}; read as text, not as a date; write dates as YYYY-MM-DD"]
+        text = quoted(next(t for t in values.present if self.slashed or "," in t))
+        words = (
+            f"day and month of {text} cannot be told apart; read as text, not as a date; write dates as YYYY-MM-DD"
+            if self.slashed
+            else f"{text} has a comma; read as text, not as a number; write numbers as in 1234.5"
+        )
+        return [f"column {quoted(name)}: {words}"]
 
 
 def stripped(column: str, missing: Collection[str]) -> str:
@@ -89,6 +96,7 @@ _TESTS = (
     f"count_if(regexp_full_match({{0}}, {_DOTTED}) and {_AS_DOTTED} is not null)",
     f"count_if(regexp_full_match({{0}}, {_MOMENT}) and {_AS_MOMENT} is not null)",
     f"count_if(regexp_full_match({{0}}, {_SLASHED}))",
+    f"count_if(regexp_full_match({{0}}, {_COMMA}))",
 )
 
 
@@ -103,6 +111,7 @@ def _guess(
     dotted: int,
     moment: int,
     slash: int,
+    comma: int,
 ) -> Guess:
     if n == 0:
         return Guess("category", text)
@@ -116,4 +125,5 @@ def _guess(
         return Guess("date", _AS_DOTTED.format(text))
     if moment == n:
         return Guess("timestamp", _AS_MOMENT.format(text))
-    return Guess("category", text, slashed=slash == n, sure=slash < n)
+    slashed, commas = slash == n, comma + number == n
+    return Guess("category", text, slashed=slashed, comma=commas and comma > 0, sure=not (slashed or commas))

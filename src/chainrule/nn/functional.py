@@ -118,4 +118,4 @@ def hardtanh(x: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     tensor([-1. ,  0.5,  1. ], f32[3])
     """
     x = as_tensor(x)
-    return ops.where((x > min_val) & (x < max_val), x, ops.clip(x.detach(), min_val, max_val))
+    return ops.where((x <= min_val) | (x >= max_val), ops.clip(x.detach(), min_val, max_val), x)

@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.apply import apply
 from chainrule.errors import DtypeError
 from chainrule.op import define, method
-from chainrule.ops.comparison import where
+from chainrule.ops.comparison import isnan, where
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.ops.transcendental import log
 from chainrule.samples import Draw, Sample, floats
@@ -24,8 +24,8 @@ def _power(x: Array, y: Array) -> Array:
 
 
 def _power_base_rule(ct: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """ct * y * x^(y - 1); the exponent is kept from being -1 at x = y = 0, where 0 * infinity would be NaN."""
-    exponent = where((x == 0) & (y == 0), 0.0, y - 1.0)
+    """ct * y * x^(y - 1); the exponent is not y - 1 = -1 where 0 * (1 / x) would be NaN."""
+    exponent = where(((x == 0) | isnan(x)) & (y == 0), 0.0, y - 1.0)
     return ct * (y * power(x, exponent))
 
 
@@ -57,8 +57,8 @@ def power(x: TensorLike, y: TensorLike) -> Tensor:
     Integers give integers; one to a negative power is cut toward 0, hence 0 for all but 1 and -1. A negative float to
     a power that is no whole number is NaN. x ** 0 is 1, for 0 and NaN, too.
 
-    The derivative is y * x ** (y - 1) for x, and x ** y * log(x) for y. Where y is 0, that for x is 0, even at x = 0.
-    Where x is 0 and y is not negative, that for y is 0. It is NaN for negative x.
+    The derivative is y * x ** (y - 1) for x, and x ** y * log(x) for y. Where y is 0, that for x is 0, even
+    for 0 and NaN. Where x is 0 and y is not negative, that for y is 0. It is NaN for negative x.
 
     Args:
         x: the base.

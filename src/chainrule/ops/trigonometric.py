@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.op import define, method
+from chainrule.ops.comparison import where
 from chainrule.ops.powers import rsqrt
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.samples import floats
@@ -127,14 +128,21 @@ def atan(x: TensorLike) -> Tensor:
     return elementwise(ATAN, x)
 
 
+def _over_squared_distance(side: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """side / (x^2 + y^2), but 0 at the origin."""
+    square = x * x + y * y
+    at_origin = square == 0.0
+    return where(at_origin, 0.0, side / where(at_origin, 1.0, square))
+
+
 ATAN2 = define(
     "atan2",
     takes=(FLOATS,),
     infer=same_type,
     numpy=np.arctan2,
     vjp=(
-        lambda ct, out, y, x: ct * (x / (x * x + y * y)),
-        lambda ct, out, y, x: -ct * (y / (x * x + y * y)),
+        lambda ct, out, y, x: ct * _over_squared_distance(x, y, x),
+        lambda ct, out, y, x: -ct * _over_squared_distance(y, y, x),
     ),
     samples=floats(inputs=2, away_from=0.0),
 )
@@ -143,7 +151,7 @@ ATAN2 = define(
 def atan2(y: TensorLike, x: TensorLike) -> Tensor:
     """The angle from -pi to pi of the point (x, y) seen from the origin, elementwise: atan(y / x) where x > 0.
 
-    There is no gradient at the origin itself: it is NaN.
+    The gradient at the origin itself, where there is none, is taken as 0.
 
     >>> atan2(np.array([1.0, 1.0]), np.array([1.0, -1.0]))
     tensor([0.78539816, 2.35619449], f64[2])

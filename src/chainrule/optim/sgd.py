@@ -62,7 +62,7 @@ class SGD(Optimizer):
         new: Slots = {}
         added = gradient
         if self.dampening:
-            kept = ops.where(state["step"] > 0.0, 1.0 - self.dampening, 1.0)
+            kept = 1.0 - self.dampening * ops.minimum(state["step"], 1.0)
             added, new["step"] = kept.cast(parameter.dtype) * gradient, state["step"] + 1.0
         velocity = new["momentum_buffer"] = self.momentum * state["momentum_buffer"] + added
         direction = gradient + self.momentum * velocity if self.nesterov else velocity

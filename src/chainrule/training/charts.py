@@ -167,7 +167,8 @@ def _line(line: Series, chosen: Sequence[int], x: Axis, y: Axis) -> str:
             continue
         path += f"{'L' if pen_down else 'M'}{x.place(i + 1):.1f},{y.place(value):.1f}" + ("" if pen_down else "h0")
         pen_down = True
-    return f'<path class="line {line.style}" d="{path}"/>'
+    dot = "" if "L" in path else " dot"
+    return f'<path class="line {line.style}{dot}" d="{path}"/>'
 
 
 def _hover(series: Sequence[Series], chosen: Sequence[int], x: Axis, show: Callable[[float], str]) -> str:

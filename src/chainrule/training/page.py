@@ -33,7 +33,7 @@ th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var
   overflow-wrap: break-word; }
 tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 500; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; overflow-wrap: anywhere; }
 td:last-child:not(.number):not([style]) { min-width: 9rem; }
 td.number { white-space: nowrap; }
 .number { text-align: right; }
@@ -51,6 +51,7 @@ svg .axis { stroke: var(--soft); fill: none; }
 svg .grid { stroke: var(--rule); fill: none; }
 svg .tick { fill: var(--soft); font-size: 12px; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+svg .dot { stroke-width: 8; }
 svg .train { stroke: var(--train); }
 svg .validation { stroke: var(--validation); }
 svg .mark { stroke: var(--soft); stroke-dasharray: 4 4; fill: none; }

@@ -80,7 +80,9 @@ def _tiles(run: TableRun, rows: int) -> str:
     train, validation, test = map(len, run.rows)
     tiles.append((f"{rows:,}", f"rows: {train:,} to train, {validation:,} to validate, {test:,} to test"))
     best = run.history.best_epoch
-    tiles.append((f"{len(run.history):,}", f"epochs{f', the best is {best:,}' if best else ''}"))
+    epochs = len(run.history)
+    words = "epoch" if epochs == 1 else f"epochs{f', the best is {best:,}' if best else ''}"
+    tiles.append((f"{epochs:,}", words))
     tiles.append((duration(run.history.rows[-1]["seconds"]), "of training"))
     cells = "".join(f'<div class="tile"><b>{escape(big)}</b><span>{escape(small)}</span></div>' for big, small in tiles)
     return f'<div class="tiles">{cells}</div>\n'

@@ -139,7 +139,9 @@ class Trainer:
                     self._epoch(data, held_out, epoch, batch_size, told, start)
                     if self._why:
                         break
-            self.history.stopped = self._why or f"all {epochs} epochs were done"
+            self.history.stopped = self._why or (
+                f"all {epochs} epochs were done" if epochs > 1 else "the one epoch was done"
+            )
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             self.history.stopped = INTERRUPTED if interrupted else f"an error: {type(error).__name__}"
