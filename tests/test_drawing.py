@@ -189,7 +189,7 @@ def test_markup_in_texts_is_escaped() -> None:
     label=st.text(max_size=70),
     kind=st.sampled_from(KINDS),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_text_gives_a_well_formed_picture(lines: list[list[str]], label: str, kind: Kind) -> None:
     boxes = [Box(f"{position}", line, kind, tooltip=label) for position, line in enumerate(lines)]
     picture = draw(boxes, [Arrow("0", box.id, label) for box in boxes], title=label)

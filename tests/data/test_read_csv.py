@@ -201,7 +201,7 @@ def test_numbers_with_commas_stay_text_with_a_notice(tmp_path: Path) -> None:
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8), st.tuples(TEXT, TEXT), st.sampled_from(["\n", "\r\n"]))
 @example([('"', ",\n\r"), ("\r", "''")], ("a\nb", '"'), "\n")
 @example([("\x00", "\ufeff"), ("1,", "\u2028")], ("\ufeff", "x"), "\n")

@@ -15,7 +15,7 @@ from chainrule.errors import DataError
 FRACTIONS = [(0.7, 0.15, 0.15), (0.8, 0.2, 0.0), (1.0, 0.0, 0.0), (0.0, 0.5, 0.5), (1 / 3, 1 / 3, 1 / 3)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 300), st.sampled_from(FRACTIONS), st.integers(0, 2**64 - 1))
 def test_each_row_goes_to_one_part_of_the_right_size(n: int, fractions: Any, seed: int) -> None:
     parts = split(n, fractions, seed=seed)
@@ -26,7 +26,7 @@ def test_each_row_goes_to_one_part_of_the_right_size(n: int, fractions: Any, see
         assert (np.diff(part) > 0).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.sampled_from(FRACTIONS), st.integers(0, 5))
 def test_classes_are_divided_like_the_whole(counts: list[int], fractions: Any, seed: int) -> None:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
@@ -87,7 +87,7 @@ def test_only_the_classes_matter_not_what_they_are_called() -> None:
         assert all(np.array_equal(a, b) for a, b in zip(numbers, parts, strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.integers(2, 6), st.booleans())
 def test_each_row_validates_in_one_fold(labels: list[int], k: int, stratified: bool) -> None:
     n = len(labels)

@@ -23,7 +23,7 @@ from chainrule.errors import DataError
 TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=6), st.tuples(TEXT, TEXT))
 @example([("\r", "\n"), ('"', ","), ("", " x ")], ("a\rb", '"'))
 def test_any_text_comes_back(rows: list[tuple[str, str]], names: tuple[str, str]) -> None:
