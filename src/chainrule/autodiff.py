@@ -17,17 +17,13 @@ from chainrule.gradients import gradients
 from chainrule.graph import Graph, topological
 from chainrule.op import method
 from chainrule.ops.cast import identity, stop_gradient
+from chainrule.ops.creation import full, full_like
 from chainrule.ops.join import stack
-from chainrule.ops.layout import broadcast_to, reshape
+from chainrule.ops.layout import reshape
 from chainrule.state import Tracing, current_recording, current_tracing, recording, tracing
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.trees import flatten, held_by_modules, leaves_like, unflatten
 from chainrule.types import Shape
-
-
-def constant_like(x: Tensor, value: float) -> Tensor:
-    """A tensor of the type of another, filled with one number."""
-    return broadcast_to(as_tensor(value, x.dtype), x.shape)
 
 
 @method
@@ -57,7 +53,7 @@ def backward(loss: Tensor, gradient: TensorLike | None = None, *, retain_graph: 
             f"backward: a loss of one element is needed, not {loss.type}; reduce it with mean() or give `gradient`"
         )
     traced = current_tracing()
-    ct = constant_like(loss, 1.0) if gradient is None else as_tensor(gradient, loss.dtype)
+    ct = full_like(loss, 1.0) if gradient is None else as_tensor(gradient, loss.dtype)
     _check_cotangent("backward", loss, ct)
     outside = traced.variables if traced is not None else {}
     order = topological([loss], stop=outside)
@@ -136,7 +132,7 @@ class _Evaluation:
         """The cotangent of each variable; zeros where it has no influence, None for what is no variable."""
         with recording(self.keep):
             found = gradients(self.outputs, cotangents, self.own)
-            filled = [constant_like(v, 0.0) if ct is None else ct for v, ct in zip(self.own, found, strict=True)]
+            filled = [full_like(v, 0.0) if ct is None else ct for v, ct in zip(self.own, found, strict=True)]
         in_order = iter(filled)
         return [next(in_order) if chosen else None for chosen in self.chosen]
 
@@ -204,7 +200,7 @@ def value_and_grad(
             raise GradientError(
                 f"grad: the function must return one float of one element, not {shown}; reduce it with mean() or sum()"
             )
-        found = unflatten(run.structure, run.pull([constant_like(run.outputs[0], 1.0)]))
+        found = unflatten(run.structure, run.pull([full_like(run.outputs[0], 1.0)]))
         value = run.plain(run.returned)
         return ((value, run.plain(run.aux)) if has_aux else value), (found[0] if isinstance(argnums, int) else found)
 
@@ -254,7 +250,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     if len(directions) != len(run.variables):
         raise ShapeError(f"jvp: {len(directions)} tangents given for {len(run.variables)} arguments")
     with recording(True):
-        dummies = variables_of([constant_like(out, 0.0) for out in run.outputs])
+        dummies = variables_of([full_like(out, 0.0) for out in run.outputs])
         pulled = gradients(run.outputs, dummies, run.own)
     chosen = compress(directions, run.chosen)
     pairs = [(ct, as_tensor(t, ct.dtype)) for ct, t in zip(pulled, chosen, strict=True) if ct is not None]
@@ -263,7 +259,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     run.keep = run.keep or (current_recording() and any(t.requires_grad for _, t in pairs))
     with recording(run.keep):
         pushed = gradients([ct for ct, _ in pairs], [t for _, t in pairs], dummies)
-        filled = [constant_like(out, 0.0) if t is None else t for out, t in zip(run.outputs, pushed, strict=True)]
+        filled = [full_like(out, 0.0) if t is None else t for out, t in zip(run.outputs, pushed, strict=True)]
     return run.plain(run.returned), run.plain(unflatten(run.result, filled))
 
 
@@ -300,12 +296,12 @@ def jacobian(function: Callable[..., Any], argnums: int = 0) -> Callable[..., An
 
 def _stacked(rows: Sequence[Tensor | None], shape: Shape, like: Tensor) -> Tensor:
     found = [row for row in rows if row is not None]
-    return reshape(stack(found), shape) if found else broadcast_to(as_tensor(0.0, like.dtype), shape)
+    return reshape(stack(found), shape) if found else full(shape, 0.0, like.dtype)
 
 
 def _row(run: _Evaluation, position: int, element: int) -> list[Tensor | None]:
     """The derivatives of one element of one output by all variables."""
-    cts = [constant_like(out, 0.0) for out in run.outputs]
+    cts = [full_like(out, 0.0) for out in run.outputs]
     out = run.outputs[position]
     cts[position] = as_tensor((np.arange(out.size) == element).reshape(out.shape).astype(out.dtype.numpy))
     return run.pull(cts)
@@ -361,11 +357,11 @@ def gradient_graph(graph: Graph, wrt: Sequence[str] | None = None) -> Graph:
         floats = [x for x in outputs if x.dtype.is_float]
         cotangents: list[Tensor] = []
         if len(outputs) == 1 and floats and outputs[0].size == 1:
-            given = [constant_like(outputs[0], 1.0)]
+            given = [full_like(outputs[0], 1.0)]
         else:
             cotangents = given = [Tensor(x.type, None, source=x.source, name=f"ct{i}") for i, x in enumerate(floats)]
         found = gradients(floats, given, chosen)
-        filled = [constant_like(v, 0.0) if ct is None else ct for v, ct in zip(chosen, found, strict=True)]
+        filled = [full_like(v, 0.0) if ct is None else ct for v, ct in zip(chosen, found, strict=True)]
     count = len(graph.inputs)
     captured = [(outside, new) for (outside, _), new in zip(graph.captured, fresh[count:], strict=True)]
     captured += context.captured.values()  # what derivative rules read

@@ -7,11 +7,12 @@ from functools import wraps
 from typing import Any
 
 from chainrule.apply import apply_several, outputs_of
-from chainrule.autodiff import constant_like, variables_of
+from chainrule.autodiff import variables_of
 from chainrule.errors import DefinitionError, GradientError, ShapeError
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
 from chainrule.op import JointRule, Recompute, define
+from chainrule.ops.creation import full_like
 from chainrule.samples import Draw, Sample, type_of
 from chainrule.state import recording
 from chainrule.tensor import Tensor, as_tensor, snapshot
@@ -160,7 +161,7 @@ def custom_vjp(rule: Callable[..., Any]) -> Callable[[Callable[..., Any]], Calla
                 cts: Sequence[Tensor | None], outputs: Sequence[Tensor], inputs: Sequence[Tensor]
             ) -> Sequence[Tensor | None]:
                 own, shown = inputs[: len(leaves)], outputs[: structure.leaves]
-                filled = [constant_like(x, 0.0) if ct is None else ct for ct, x in zip(cts, shown, strict=False)]
+                filled = [full_like(x, 0.0) if ct is None else ct for ct, x in zip(cts, shown, strict=False)]
                 given = rule(unflatten(structure, filled), unflatten(structure, shown), *unflatten(arguments, own))
                 return [*_cotangents(given, args, own), *[None] * (len(inputs) - len(own))]
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.apply import apply_several, outputs_of
-from chainrule.autodiff import constant_like, variables_of
+from chainrule.autodiff import variables_of
 from chainrule.errors import DefinitionError, DtypeError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
 from chainrule.op import JointRule, define
 from chainrule.ops.comparison import where
+from chainrule.ops.creation import full_like
 from chainrule.samples import Draw, Sample, type_of
 from chainrule.state import current_recording, current_tracing
 from chainrule.tensor import Tensor, TensorLike, as_tensor, snapshot
@@ -63,9 +64,7 @@ def _pull_scan(
     what it does and how to do it", Proc. IEEE 78, 1990).
     """
     outputs = outputs_of(out)
-    filled = [
-        constant_like(x, 0.0) if ct is None and x.dtype.is_float else ct for ct, x in zip(cts, outputs, strict=True)
-    ]
+    filled = [full_like(x, 0.0) if ct is None and x.dtype.is_float else ct for ct, x in zip(cts, outputs, strict=True)]
     past = outputs[len(graph.outputs) :]
     xs, constants = inputs[carries : carries + scanned], inputs[carries + scanned :]
     flags = [x.dtype.is_float for x in graph.parameters]
@@ -77,7 +76,7 @@ def _pull_scan(
         results = graph.replay(variables)
         floats = [r for r in results if r.dtype.is_float]
         found = gradients(floats, [*ct_carry, *ct_ys], variables)
-        whole = [constant_like(v, 0.0) if ct is None else ct for v, ct in zip(variables, found, strict=True)]
+        whole = [full_like(v, 0.0) if ct is None else ct for v, ct in zip(variables, found, strict=True)]
         new_carry = _floats(whole[:carries], flags)
         new_constants = _floats(whole[carries + scanned :], flags[carries + scanned :])
         new_state = (
@@ -88,7 +87,7 @@ def _pull_scan(
 
     start = (
         [ct for ct in filled[:carries] if ct is not None],
-        [constant_like(c, 0.0) for c in constants if c.dtype.is_float],
+        [full_like(c, 0.0) for c in constants if c.dtype.is_float],
     )
     ct_ys = [ct for ct in filled[carries : len(graph.outputs)] if ct is not None]
     ct_past = [ct for ct in filled[len(graph.outputs) :] if ct is not None]

@@ -60,12 +60,6 @@ class Preprocessor:
         pairs = zip(self.columns, self.encoders, strict=True)
         return tuple(name for column, encoder in pairs for name in feature_names(column.name, encoder))
 
-    @property
-    def feature_columns(self) -> tuple[str, ...]:
-        """The column that each feature was made from."""
-        pairs = zip(self.columns, widths(self.encoders), strict=True)
-        return tuple(column.name for column, width in pairs for _ in range(width))
-
     def transform(self, table: Table) -> tuple[NDArray[np.float32], list[str]]:
         """Features [rows, features], float32, of all rows, and what the user should be told.
 

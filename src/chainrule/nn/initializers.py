@@ -24,6 +24,7 @@ from math import prod, sqrt
 import numpy as np
 
 from chainrule.errors import DefinitionError, ShapeError
+from chainrule.ops import full
 from chainrule.random import Generator, normal, uniform
 from chainrule.tensor import Tensor, tensor
 from chainrule.types import DTypeLike, float32
@@ -96,7 +97,7 @@ def constant(shape: Sequence[int], value: float, *, dtype: DTypeLike = float32) 
     >>> constant((2,), 0.5)
     tensor([0.5, 0.5], f32[2])
     """
-    return tensor(np.full(tuple(shape), value), dtype)
+    return tensor(full(shape, value, dtype))
 
 
 def zeros(shape: Sequence[int], *, dtype: DTypeLike = float32) -> Tensor:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from chainrule import ops
 from chainrule.nn.checks import number
-from chainrule.optim.optimizer import Optimizer, Slots, decayed, steps_so_far, zeros_like
+from chainrule.optim.optimizer import Optimizer, Slots, decayed, filled_like, steps_so_far
 from chainrule.tensor import Tensor
 
 
@@ -50,7 +50,7 @@ class Adam(Optimizer):
 
     def init(self, parameter: Tensor) -> Slots:
         """The number of steps t, and the averages m and v."""
-        return {"step": steps_so_far(), "exp_avg": zeros_like(parameter), "exp_avg_sq": zeros_like(parameter)}
+        return {"step": steps_so_far(), "exp_avg": filled_like(parameter), "exp_avg_sq": filled_like(parameter)}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: Slots, lr: Tensor) -> tuple[Tensor, Slots]:
         """One step."""

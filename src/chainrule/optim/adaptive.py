@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from chainrule import ops
 from chainrule.nn.checks import number
-from chainrule.optim.optimizer import Optimizer, Slots, decayed, steps_so_far, zeros_like
+from chainrule.optim.optimizer import Optimizer, Slots, decayed, filled_like, steps_so_far
 from chainrule.tensor import Tensor
 
 
@@ -54,7 +54,7 @@ class RMSprop(Optimizer):
     def init(self, parameter: Tensor) -> Slots:
         """The running mean of squares v; the velocity b and the running mean a where they are used."""
         names = ["square_avg", *["momentum_buffer"] * (self.momentum > 0.0), *["grad_avg"] * self.centered]
-        return {name: zeros_like(parameter) for name in names}
+        return {name: filled_like(parameter) for name in names}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: Slots, lr: Tensor) -> tuple[Tensor, Slots]:
         """One step."""
@@ -108,7 +108,7 @@ class Adagrad(Optimizer):
 
     def init(self, parameter: Tensor) -> Slots:
         """The number of steps t, and the sum of squares s."""
-        return {"step": steps_so_far(), "sum": zeros_like(parameter, self.initial_accumulator_value)}
+        return {"step": steps_so_far(), "sum": filled_like(parameter, self.initial_accumulator_value)}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: Slots, lr: Tensor) -> tuple[Tensor, Slots]:
         """One step."""

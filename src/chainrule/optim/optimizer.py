@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
-import numpy as np
-
 from chainrule.errors import DefinitionError
 from chainrule.nn.checks import number
 from chainrule.nn.state import State, load_state, take_state
+from chainrule.ops import full_like
 from chainrule.sources import user_line
 from chainrule.state import no_grad, source_line
 from chainrule.tensor import Tensor, TensorLike, as_tensor, tensor
@@ -129,9 +128,9 @@ def decayed(gradient: Tensor, parameter: Tensor, weight_decay: float) -> Tensor:
     return gradient + weight_decay * parameter if weight_decay else gradient
 
 
-def zeros_like(x: Tensor, value: float = 0.0) -> Tensor:
-    """A state of a parameter's shape and type, filled with a number."""
-    return tensor(np.full(x.shape, value), x.dtype)
+def filled_like(x: Tensor, value: float = 0.0) -> Tensor:
+    """A state of a parameter's shape and type, filled with a number, in memory of its own."""
+    return tensor(full_like(x, value))
 
 
 def _real(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from chainrule import ops
 from chainrule.errors import DefinitionError
 from chainrule.nn.checks import number
-from chainrule.optim.optimizer import Optimizer, Slots, decayed, steps_so_far, zeros_like
+from chainrule.optim.optimizer import Optimizer, Slots, decayed, filled_like, steps_so_far
 from chainrule.tensor import Tensor
 
 
@@ -51,7 +51,7 @@ class SGD(Optimizer):
 
     def init(self, parameter: Tensor) -> Slots:
         """The velocity v; with dampening, whether there was a step before."""
-        slots = {"momentum_buffer": zeros_like(parameter)} if self.momentum else {}
+        slots = {"momentum_buffer": filled_like(parameter)} if self.momentum else {}
         return slots | ({"step": steps_so_far()} if self.momentum and self.dampening else {})
 
     def update(self, parameter: Tensor, gradient: Tensor, state: Slots, lr: Tensor) -> tuple[Tensor, Slots]:
