@@ -66,10 +66,10 @@ def main() -> None:
     names = parser.parse_args().names or list(DATA)
     if unknown := [name for name in names if name not in DATA]:
         parser.error(f"no data set is called {unknown[0]!r}; there are {', '.join(DATA)}")
-    title = f"Mean test score of {FOLDS} folds, default settings"
+    title = f"Mean test accuracy of {FOLDS} folds, default settings"
     printed = Printed(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("data", "rows", "score", "chainrule", "scikit-learn", "with 2,000 epochs"):
-        printed.add_column(heading, justify="left" if heading in ("data", "score") else "right", no_wrap=True)
+    for heading in ("data", "rows", "chainrule", "scikit-learn", "2,000 epochs"):
+        printed.add_column(heading, justify="left" if heading == "data" else "right", no_wrap=True)
     with Progress(transient=True) as progress:
         bar = progress.add_task("training", total=len(names) * FOLDS)
         for name in names:
@@ -81,8 +81,8 @@ def main() -> None:
                 scores.append(score)
                 progress.advance(bar)
             peers = [theirs(x, y, folds, task, epochs) for epochs in (200, 2000)]
-            kind = "R2" if task == "regression" else "accuracy"
-            printed.add_row(name, f"{len(x):,}", kind, figure(scores), *map(figure, peers))
+            shown = f"{name}, R2" if task == "regression" else name
+            printed.add_row(shown, f"{len(x):,}", figure(scores), *map(figure, peers))
     Console().print(printed)
 
 
