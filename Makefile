@@ -1,4 +1,5 @@
-# `make` lists the targets. Everything is installed into .venv, and again only when pyproject.toml has changed.
+# `make` lists the targets. Everything is installed into .venv, and again only when pyproject.toml has changed. The peers
+# that benchmarks compare with have an environment of their own, benchmarks/.venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +9,7 @@ DEMO_DATA := examples/data/breast-cancer.csv
 DEMO_TARGET := diagnosis
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test fuzz lint bench clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -22,19 +23,25 @@ demo: .venv/base.stamp  ## train a network on real patients and show what it lea
 test: .venv/dev.stamp  ## run all tests and doctests, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
+fuzz: .venv/dev.stamp  ## compare compiled code with NumPy on random programs; N=100000 TARGET=x86-64-v3
+	$(BIN)/python -m tests.fuzz $(N) $(addprefix --target ,$(TARGET)) $(addprefix --seed ,$(SEED))
+
 lint: .venv/dev.stamp  ## check format, style and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright
 
-clean:  ## remove the environment, caches and builds (trained runs stay)
-	rm -rf .venv .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* htmlcov build dist
-	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
+bench: benchmarks/.venv/stamp  ## time chainrule and its peers; WORKLOAD=tabular PEER=jax for one
+	benchmarks/.venv/bin/python -m benchmarks $(addprefix --workload ,$(WORKLOAD)) $(addprefix --peer ,$(PEER))
 
-.venv/bin/python:
+clean:  ## remove the environments, caches and builds (trained runs and results stay)
+	rm -rf .venv benchmarks/.venv .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* htmlcov build dist
+	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python benchmarks/.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "chainrule needs Python 3.11 or newer. Name one: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(@:/bin/python=)
 
 .venv/base.stamp: pyproject.toml | .venv/bin/python
 	$(PIP) --editable .
@@ -43,3 +50,8 @@ clean:  ## remove the environment, caches and builds (trained runs stay)
 .venv/dev.stamp: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[dev,draw]'
 	@touch $@ .venv/base.stamp
+
+benchmarks/.venv/stamp: benchmarks/requirements.txt pyproject.toml | benchmarks/.venv/bin/python
+	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 0 \
+	  --requirement benchmarks/requirements.txt --editable .
+	@touch $@

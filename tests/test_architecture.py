@@ -26,6 +26,8 @@ PACKAGE = PROJECT / "src" / "chainrule"
 LAYERS = (
     "errors",
     "types",
+    "native",
+    "kernel",
     "sources",
     "samples",
     ("op", "operators", "state", "tensor"),
@@ -41,6 +43,9 @@ LAYERS = (
     "calls",
     "control",
     "random",
+    "compiler",
+    "compiled",
+    "epochs",
     "testing",
     "nn",
     "losses",

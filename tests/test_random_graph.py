@@ -20,7 +20,7 @@ from chainrule.testing import random_graph, random_inputs
 from chainrule.trace import trace
 from chainrule.types import ANY, FLOATS, TensorType
 
-SINE = Op("sine", (FLOATS,), same_type, np.sin, (lambda ct, out, x: ct * x.cos(),), floats())
+SINE = Op("sine", (FLOATS,), same_type, np.sin, (lambda ct, out, x: ct * x.cos(),), floats(), None)
 
 
 GRAPHS = 200

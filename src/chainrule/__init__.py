@@ -9,6 +9,7 @@ from chainrule import ops, random
 from chainrule.apply import apply
 from chainrule.autodiff import backward, grad, gradient_graph, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from chainrule.calls import checkpoint, custom_vjp
+from chainrule.compiler.threads import get_threads, set_threads
 from chainrule.control import cond, scan
 from chainrule.errors import (
     ChainruleError,
@@ -159,6 +160,8 @@ from chainrule.types import DType, TensorType, bfloat16, bool_, float32, float64
 
 if TYPE_CHECKING:
     from chainrule import losses, metrics, nn, optim, testing
+    from chainrule.compiled import Compiled, Options, compile
+    from chainrule.epochs import epoch
     from chainrule.training import Trainer
 
 
@@ -166,6 +169,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ChainruleError",
+    "Compiled",
     "DType",
     "DataError",
     "DefinitionError",
@@ -174,6 +178,7 @@ __all__ = [
     "GradientError",
     "Graph",
     "IndexingError",
+    "Options",
     "RunError",
     "ShapeError",
     "StateError",
@@ -205,6 +210,7 @@ __all__ = [
     "ceil",
     "checkpoint",
     "clip",
+    "compile",
     "concat",
     "cond",
     "conv",
@@ -217,6 +223,7 @@ __all__ = [
     "define",
     "divide",
     "einsum",
+    "epoch",
     "equal",
     "erf",
     "erfinv",
@@ -232,6 +239,7 @@ __all__ = [
     "floor_divide",
     "full",
     "full_like",
+    "get_threads",
     "grad",
     "gradient_graph",
     "greater",
@@ -298,6 +306,7 @@ __all__ = [
     "rsqrt",
     "scan",
     "scatter_add",
+    "set_threads",
     "sigmoid",
     "sign",
     "sin",
@@ -343,6 +352,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, and not every program uses, is imported when it is first asked for."""
+    if name in ("Compiled", "Options", "compile"):
+        return getattr(importlib.import_module("chainrule.compiled"), name)
+    if name == "epoch":
+        return importlib.import_module("chainrule.epochs").epoch
     if name == "Trainer":
         return importlib.import_module("chainrule.training").Trainer
     if name in ("losses", "metrics", "nn", "optim", "testing"):

@@ -29,6 +29,8 @@ def apply(op: Op, *inputs: Tensor, **attributes: Any) -> Tensor:
         values = [x.known() if x.value is None else x.value for x in inputs]  # `known` says why there is no value
         with np.errstate(all="ignore"):
             value = op.numpy(*values, **attributes)
+        if any([type(x.changed) is not int for x in inputs]) and not several:
+            value = _kept(np.asarray(value), values)
     wanted = current.recording and op.vjp is not NON_DIFFERENTIABLE
     wanted = wanted and any([x.requires_grad for x in inputs]) and (several or types.dtype.is_float)
     keep = wanted or current.tracing is not None
@@ -42,6 +44,11 @@ def apply(op: Op, *inputs: Tensor, **attributes: Any) -> Tensor:
         requires_grad=wanted,
         source=current.source,
     )
+
+
+def _kept(value: Array, inputs: list[Array]) -> Array:
+    """A result that stays as it is: a copy of a view of what a compiled function changes in place."""
+    return value.copy() if any(np.may_share_memory(value, x) for x in inputs) else value
 
 
 class Bundle(Tensor):
@@ -70,6 +77,8 @@ PICK = Op(  # structure rather than operation, hence in no registry: one output 
     numpy=_pick,
     vjp=(lambda ct, out, bundle, index: ct,),
     samples=floats(),
+    kernel=None,
+    is_own=True,
 )
 
 

@@ -11,6 +11,7 @@ from chainrule.autodiff import variables_of
 from chainrule.errors import DefinitionError, GradientError, ShapeError
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
+from chainrule.kernel import Inline
 from chainrule.op import JointRule, Recompute, define
 from chainrule.ops.creation import full_like
 from chainrule.samples import Draw, Sample, type_of
@@ -53,6 +54,7 @@ CHECKPOINT = define(
     numpy=_interpret,
     vjp=Recompute(_again),
     samples=_draw_checkpoint,
+    kernel=Inline(),
 )
 
 
@@ -126,6 +128,7 @@ CUSTOM = define(
     numpy=_run_custom,
     vjp=JointRule(_given_rule),
     samples=_draw_custom,
+    kernel=Inline(),
 )
 
 

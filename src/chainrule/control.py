@@ -13,6 +13,7 @@ from chainrule.errors import DefinitionError, DtypeError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.graph import Graph
 from chainrule.interpret import interpret
+from chainrule.kernel import Loop
 from chainrule.op import JointRule, define
 from chainrule.ops.comparison import where
 from chainrule.ops.creation import full_like
@@ -131,6 +132,7 @@ SCAN = define(
     numpy=_run_scan,
     vjp=JointRule(_pull_scan),
     samples=_draw_scan,
+    kernel=Loop(),
 )
 
 

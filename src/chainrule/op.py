@@ -7,19 +7,22 @@
         numpy=np.tanh,                                       # the reference, and what runs eagerly
         vjp=(lambda ct, out, x: ct * (1 - out * out),),      # one rule an input, in the library's own operations
         samples=floats(-3, 3),                               # what the tests draw
+        kernel=Map(vecmath.tanh),                            # how it is compiled: see `kernel`
     )
 
-Interpreter, printer, checker, gradient checks and mutation tests all iterate over `REGISTRY`: an operation that is
-declared is tested, and nothing else needs to be touched to add one, inside this package or outside of it.
+Interpreter, compiler, printer, checker, gradient checks and mutation tests all iterate over `REGISTRY`: an operation
+that is declared is tested, and nothing else needs to be touched to add one, inside this package or outside of it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from chainrule.errors import DefinitionError
+from chainrule.kernel import Kernel
 from chainrule.samples import Draw, Sample
 from chainrule.types import Array, DType, TensorType
 
@@ -110,6 +113,8 @@ class Op:
     numpy: Twin
     vjp: Vjp
     samples: Callable[[Draw], Sample]
+    kernel: Kernel | None = None
+    is_own: bool = False  # declared by this library, whose version tells what it does
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -126,6 +131,7 @@ def define(
     numpy: Twin,
     vjp: Vjp,
     samples: Callable[[Draw], Sample],
+    kernel: Kernel,
 ) -> Op:
     """Declare an operation and enter it into the registry.
 
@@ -137,9 +143,10 @@ def define(
         numpy: arrays of the inputs and attributes -> array of the output. The independent reference.
         vjp: a tuple with one rule for each input, a `JointRule`, or `NON_DIFFERENTIABLE`.
         samples: draws inputs and attributes for the tests.
+        kernel: how it is compiled, one of the kinds in `chainrule.kernel`.
 
     Raises:
-        DefinitionError: if the name is taken or not an identifier, or `vjp` is of another form.
+        DefinitionError: if the name is taken or not an identifier, or `vjp` or `kernel` is of another form.
     """
     if name in REGISTRY:
         raise DefinitionError(f"operation {name!r} is declared already")
@@ -147,7 +154,10 @@ def define(
         raise DefinitionError(f"an operation's name must be an identifier, not {name!r}")
     if not isinstance(vjp, (tuple, JointRule, Recompute, NonDifferentiable)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"{name}: vjp must be a tuple of rules, a JointRule or NON_DIFFERENTIABLE, not {vjp!r}")
-    op = Op(name, takes, infer, numpy, vjp, samples)
+    if not isinstance(kernel, Kernel):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DefinitionError(f"{name}: kernel must be one of the kinds in chainrule.kernel, not {kernel!r}")
+    is_own = sys._getframe(1).f_globals.get("__name__", "").startswith("chainrule.")  # pyright: ignore[reportPrivateUsage]
+    op = Op(name, takes, infer, numpy, vjp, samples, kernel, is_own)
     REGISTRY[name] = op
     return op
 

@@ -33,6 +33,7 @@ class Draw:
         sizes: what shapes without demands look like: "plain" (axes of 2 to 4), "scalar" (no axes), "empty" (an axis
             of size 0) or "one" (an axis of size 1).
         layout: how arrays lie in memory.
+        longest: the largest size of an axis; if it is more than 4, half of the axes are still smaller.
 
     >>> draw = Draw(np.random.default_rng(0), sizes="empty", layout="negative strides")
     >>> 0 in draw.shape(2)
@@ -43,6 +44,7 @@ class Draw:
     dtype: DType = float64
     sizes: Sizes = "plain"
     layout: Layout = "plain"
+    longest: int = 4
 
     def shape(self, ndim: int | None = None, *, least: int = 0, most: int = 3) -> Shape:
         """A shape with `ndim` axes, or with `least` to `most` of them."""
@@ -50,6 +52,8 @@ class Draw:
             low = least if self.sizes == "scalar" else max(least, 1)
             ndim = low if self.sizes == "scalar" else int(self.rng.integers(low, most + 1))
         shape = [int(n) for n in self.rng.integers(2, 5, ndim)]
+        if self.longest > 4:
+            shape = [n if self.rng.random() < 0.5 else self.integer(2, self.longest) for n in shape]
         if ndim and self.sizes in ("empty", "one"):
             shape[int(self.rng.integers(ndim))] = 0 if self.sizes == "empty" else 1
         return tuple(shape)

@@ -25,6 +25,9 @@ class Tracing:
         self.variables: dict[int, Tensor] = {}  # id of the node that stands for a tensor outside -> that tensor
         self.names: dict[int, str] = {}  # id of a tensor outside -> what graphs call it, if not by its own name
         self.outer = current.tracing
+        self.modes: dict[int, tuple[Any, bool]] = {}  # id of a module that was asked -> it, and whether it trains
+        self.asked: dict[int, bool] = {}  # id of a tensor outside whose gradient was asked for first -> if it had one
+        self.accumulated: dict[int, str] = {}  # id, name of those to whose gradient from outside more was added
 
     def read(self, x: Tensor) -> Tensor:
         """The node that stands for `x` here."""
@@ -51,6 +54,20 @@ class Tracing:
             self.variables[id(node)] = x
         self.assigned[id(x)] = (x, node)
 
+    def gradient(self, x: Tensor, outside: Tensor | None) -> Tensor | None:
+        """What `.grad` of a tensor is here."""
+        if id(x) not in self.grads and x.tracing is not self:
+            self.asked[id(x)] = outside is not None
+        return self.grads.get(id(x), (x, outside))[1]
+
+    def set_gradient(self, x: Tensor, value: Tensor | None) -> None:
+        """Let a tensor from outside have another gradient until the trace is over."""
+        if value is not None and id(x) in self.asked and id(x) not in self.grads:
+            self.accumulated[id(x)] = x.name or str(x.type)
+        if value is None and not self.asked.get(id(x)):
+            self.accumulated.pop(id(x), None)  # the next call starts without one, as this one did
+        self.grads[id(x)] = (x, value)
+
     def forget(self) -> None:
         """Let go of all tensors when the trace is over: they know it, and would keep each other alive."""
         for held in (self.captured, self.assigned, self.grads, self.variables, self.names):
@@ -59,6 +76,16 @@ class Tracing:
     def is_inside(self, other: Tracing | None) -> bool:
         """Whether this is going on within another one."""
         return other is not None and (self.outer is other or (self.outer is not None and self.outer.is_inside(other)))
+
+
+class Assignments:
+    """How often tensors were given new values by `assign`: what is as it was need not be looked at again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+assignments = Assignments()
 
 
 class State(threading.local):

@@ -17,7 +17,7 @@ from chainrule.op import FUNCTIONS, Op
 from chainrule.operators import Operators
 from chainrule.samples import from_bfloat16, to_bfloat16
 from chainrule.sources import Source, user_line
-from chainrule.state import current
+from chainrule.state import assignments, current
 from chainrule.types import (
     Array,
     DType,
@@ -33,7 +33,7 @@ from chainrule.types import (
     promote,
 )
 
-_serials = itertools.count()
+next_serial = itertools.count().__next__
 
 TensorLike: TypeAlias = "Tensor | Array | np.generic | float | list[Any] | tuple[Any, ...]"
 
@@ -88,8 +88,8 @@ class Tensor(Operators):
         self.requires_grad = requires_grad
         self.source = source or user_line()
         self.name = name
-        self.serial = next(_serials)  # inputs come before users, always
-        self.changed = self.serial  # when it was last given a value, on the same scale
+        self.serial = next_serial()  # inputs come before users, always
+        self.changed: Any = self.serial  # when it was last given a value, on the same scale
         self.tracing = current.tracing
         self.no_grad = not current.recording  # no gradient flows through this node
         self._grad: Tensor | None = None
@@ -118,7 +118,7 @@ class Tensor(Operators):
     def grad(self) -> Tensor | None:
         """What `backward` has accumulated here, for a tensor made with `requires_grad=True`."""
         tracing = current.tracing
-        return self._grad if tracing is None else tracing.grads.get(id(self), (self, self._grad))[1]
+        return self._grad if tracing is None else tracing.gradient(self, self._grad)
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -126,7 +126,7 @@ class Tensor(Operators):
         if tracing is None or tracing is self.tracing:
             self._grad = value
         else:
-            tracing.grads[id(self)] = (self, value)
+            tracing.set_gradient(self, value)
 
     def known(self) -> Array:
         """The value as it is held. Raises `TraceError` where it is not known, or may be another when a graph runs."""
@@ -151,7 +151,8 @@ class Tensor(Operators):
         Raises `TraceError` while a function is traced: only types are known then, and a value from outside would be
         frozen into the graph.
         """
-        return shown(self.known(), self.dtype)
+        found = shown(self.known(), self.dtype)
+        return found if type(self.changed) is int else np.array(found)  # compiled functions change it in place
 
     def item(self) -> Any:
         """The only element, as a Python number. Raises `ShapeError` if there is not exactly one."""
@@ -187,8 +188,10 @@ class Tensor(Operators):
         if current.tracing is not None:
             current.tracing.assign(self, new)
         else:
-            self.value = new.known() if isinstance(value, Tensor) else np.array(new.known())
-            self.changed = next(_serials)
+            known = new.known()  # of a tensor's array it is known that it stays as it is, unless it is read-only
+            self.value = known if isinstance(value, Tensor) and known.flags.writeable else np.array(known)
+            self.changed = next_serial()
+            assignments.count += 1
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         value = self.numpy()

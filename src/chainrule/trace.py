@@ -35,9 +35,15 @@ def trace(function: Callable[..., Any]) -> Callable[..., Graph]:
 
 def trace_tree(function: Callable[..., Any], *examples: Any, **named: Any) -> tuple[Graph, Structure]:
     """The graph, and the structure of what the function returned."""
+    return trace_within(Tracing(), function, *examples, **named)
+
+
+def trace_within(
+    context: Tracing, function: Callable[..., Any], *examples: Any, **named: Any
+) -> tuple[Graph, Structure]:
+    """The same, in a tracing of one's own, which then knows what else was noticed."""
     leaves, structure = flatten((examples, named))
     paths = _names(function, examples, named)
-    context = Tracing()
     types = [as_tensor(leaf) for leaf in leaves]
     try:
         with tracing(context), recording(True):

@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 
 from chainrule.errors import DefinitionError
+from chainrule.kernel import Map
+from chainrule.native import vecmath
 from chainrule.op import FUNCTIONS, NON_DIFFERENTIABLE, REGISTRY, JointRule, Op, Recompute, define, method
 from chainrule.ops.rules import same_type
 from chainrule.samples import floats
 from chainrule.types import FLOATS
 
-FIELDS = {"takes": (FLOATS,), "infer": same_type, "numpy": np.sinh, "vjp": (None,), "samples": floats()}
+FIELDS = {
+    "takes": (FLOATS,),
+    "infer": same_type,
+    "numpy": np.sinh,
+    "vjp": (None,),
+    "samples": floats(),
+    "kernel": Map(vecmath.sinh),
+}
 
 
 @pytest.fixture
@@ -53,6 +62,12 @@ def test_leaving_out_the_derivative_fails_at_definition(empty_registry):
     fields = {k: v for k, v in FIELDS.items() if k != "vjp"}
     with pytest.raises(TypeError, match="vjp"):
         define("ours", **fields)
+
+
+@pytest.mark.parametrize("kernel", [None, lambda v, x: x])
+def test_a_kernel_of_another_form_fails_at_definition(empty_registry, kernel):
+    with pytest.raises(DefinitionError, match="ours: kernel must be one of the kinds"):
+        define("ours", **{**FIELDS, "kernel": kernel})
 
 
 def test_a_declaration_cannot_be_changed_but_copied_with_changes():

@@ -59,9 +59,10 @@ class Call(Callback):
 # What fit computes
 
 
-def test_fit_takes_the_steps_that_a_loop_by_hand_takes() -> None:
+@pytest.mark.parametrize("compiled", [True, False])
+def test_fit_takes_the_steps_that_a_loop_by_hand_takes(compiled: bool) -> None:
     model, by_hand = network(), network()
-    history = trainer_of(model, seed=7).fit((X, Y), epochs=3, batch_size=8)
+    history = trainer_of(model, seed=7, compiled=compiled).fit((X, Y), epochs=3, batch_size=8)
     optimizer, expected = optim.Adam(by_hand.parameters(), lr=0.01), []
     for epoch in (1, 2, 3):
         total = 0.0
@@ -72,9 +73,9 @@ def test_fit_takes_the_steps_that_a_loop_by_hand_takes() -> None:
             optimizer.step()
             total += loss.item() * len(rows)
         expected.append(total / 22)
-    assert same_bits(model, by_hand)
+    assert compiled or same_bits(model, by_hand)
     assert history["epoch"] == [1, 2, 3]
-    assert history["loss"] == expected
+    assert history["loss"] == (pytest.approx(expected, rel=1e-5) if compiled else expected)
     assert history.stopped == "all 3 epochs were done"
 
 
@@ -126,7 +127,7 @@ def test_batches_are_of_the_size_asked_for_and_the_last_is_smaller() -> None:
         sizes.append(len(targets))
         return losses.mse(outputs, targets)
 
-    trainer_of(network(), loss=loss).fit((X, Y), epochs=2, batch_size=8)
+    trainer_of(network(), loss=loss, compiled=False).fit((X, Y), epochs=2, batch_size=8)
     assert sizes == [8, 8, 6, 8, 8, 6]
 
 

@@ -69,10 +69,10 @@ text {{ fill: {ink}; }}
 """
 
 
-def scoped(rules: str) -> str:
-    """The same rules, one a line, for what is inside a picture only."""
+def scoped(rules: str, name: str = "chainrule-drawing") -> str:
+    """The same rules, one a line, for what is inside a picture of this class only."""
     split = (rule.split("{", 1) for rule in rules.strip().splitlines())
     return "\n".join(
-        ", ".join(f".chainrule-drawing {selector.strip()}" for selector in selectors.split(",")) + " {" + declarations
+        ", ".join(f".{name} {selector.strip()}" for selector in selectors.split(",")) + " {" + declarations
         for selectors, declarations in split
     )

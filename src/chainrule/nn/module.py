@@ -62,7 +62,19 @@ class Module:
     [('factor', tensor([1., 1.], f32[2], requires_grad=True))]
     """
 
-    training: bool = True
+    _training: bool = True
+
+    @property
+    def training(self) -> bool:
+        """Whether it trains rather than evaluates. Who asks while a function is traced makes that part of the trace."""
+        traced = current_tracing()
+        if traced is not None:
+            traced.modes[id(self)] = (self, self._training)
+        return self._training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""

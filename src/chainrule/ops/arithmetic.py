@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.kernel import Map
+from chainrule.native import division
 from chainrule.op import define, method
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.samples import Draw, Sample, floats
@@ -16,6 +18,7 @@ ADD = define(
     infer=same_type,
     numpy=np.add,
     vjp=(lambda ct, out, x, y: ct, lambda ct, out, x, y: ct),
+    kernel=Map(lambda v, x, y: x + y),
     samples=floats(inputs=2),
 )
 
@@ -36,6 +39,7 @@ SUBTRACT = define(
     infer=same_type,
     numpy=np.subtract,
     vjp=(lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct),
+    kernel=Map(lambda v, x, y: x - y),
     samples=floats(inputs=2),
 )
 
@@ -56,6 +60,7 @@ MULTIPLY = define(
     infer=same_type,
     numpy=np.multiply,
     vjp=(lambda ct, out, x, y: ct * y, lambda ct, out, x, y: ct * x),
+    kernel=Map(lambda v, x, y: x * y),
     samples=floats(inputs=2),
 )
 
@@ -76,6 +81,7 @@ DIVIDE = define(
     infer=same_type,
     numpy=np.divide,
     vjp=(lambda ct, out, x, y: ct / y, lambda ct, out, x, y: -(ct * out) / y),
+    kernel=Map(lambda v, x, y: x / y, cost=4),
     samples=floats(inputs=2, away_from=0.0),
 )
 
@@ -104,6 +110,7 @@ FLOOR_DIVIDE = define(
     infer=same_type,
     numpy=np.floor_divide,
     vjp=(None, None),
+    kernel=Map(division.floor_divide, cost=30),
     samples=_draw_quotient,
 )
 
@@ -127,6 +134,7 @@ REMAINDER = define(
     infer=same_type,
     numpy=np.remainder,
     vjp=(lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * floor_divide(x, y)),
+    kernel=Map(division.remainder, cost=30),
     samples=_draw_quotient,
 )
 
@@ -149,6 +157,7 @@ NEGATIVE = define(
     infer=same_type,
     numpy=np.negative,
     vjp=(lambda ct, out, x: -ct,),
+    kernel=Map(lambda v, x: -x),
     samples=floats(),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.apply import apply
+from chainrule.kernel import Map
 from chainrule.op import NON_DIFFERENTIABLE, define, method
 from chainrule.ops.rules import same_type
 from chainrule.samples import Draw, Sample, from_bfloat16, to_bfloat16
@@ -29,6 +30,7 @@ CAST = define(
     infer=lambda x, source, dtype: x.with_dtype(dtype),
     numpy=_cast,
     vjp=(lambda ct, out, x, source, dtype: cast(ct, source),),
+    kernel=Map(lambda v, x, source, dtype: v.cast(x, dtype)),
     samples=_draw_cast,
 )
 
@@ -50,6 +52,7 @@ IDENTITY = define(
     infer=same_type,
     numpy=np.asarray,
     vjp=(lambda ct, out, x: ct,),
+    kernel=Map(lambda v, x: x),
     samples=lambda draw: Sample((draw.floats(draw.shape()),)),
 )
 
@@ -71,6 +74,7 @@ STOP_GRADIENT = define(
     infer=same_type,
     numpy=np.asarray,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x: x),
     samples=lambda draw: Sample((draw.floats(draw.shape()),)),
 )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from chainrule.errors import DtypeError
+from chainrule.kernel import Map
 from chainrule.op import NON_DIFFERENTIABLE, define, method
 from chainrule.ops.rules import broadcasting, elementwise, same_type, to_bool
 from chainrule.samples import Draw, Sample
@@ -28,6 +31,7 @@ LESS = define(
     infer=to_bool,
     numpy=np.less,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.less(x, y)),
     samples=_draw_pair,
 )
 
@@ -48,6 +52,7 @@ LESS_EQUAL = define(
     infer=to_bool,
     numpy=np.less_equal,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.less_equal(x, y)),
     samples=_draw_pair,
 )
 
@@ -68,6 +73,7 @@ GREATER = define(
     infer=to_bool,
     numpy=np.greater,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.greater(x, y)),
     samples=_draw_pair,
 )
 
@@ -88,6 +94,7 @@ GREATER_EQUAL = define(
     infer=to_bool,
     numpy=np.greater_equal,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.greater_equal(x, y)),
     samples=_draw_pair,
 )
 
@@ -108,6 +115,7 @@ EQUAL = define(
     infer=to_bool,
     numpy=np.equal,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.equal(x, y)),
     samples=_draw_pair,
 )
 
@@ -128,6 +136,7 @@ NOT_EQUAL = define(
     infer=to_bool,
     numpy=np.not_equal,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.not_equal(x, y)),
     samples=_draw_pair,
 )
 
@@ -153,6 +162,7 @@ LOGICAL_AND = define(
     infer=same_type,
     numpy=np.logical_and,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.logical_and(x, y)),
     samples=_draw_bools,
 )
 
@@ -173,6 +183,7 @@ LOGICAL_OR = define(
     infer=same_type,
     numpy=np.logical_or,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.logical_or(x, y)),
     samples=_draw_bools,
 )
 
@@ -193,6 +204,7 @@ LOGICAL_XOR = define(
     infer=same_type,
     numpy=np.logical_xor,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x, y: v.logical_xor(x, y)),
     samples=_draw_bools,
 )
 
@@ -213,6 +225,7 @@ LOGICAL_NOT = define(
     infer=same_type,
     numpy=np.logical_not,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x: v.logical_not(x)),
     samples=lambda draw: Sample((draw.bools(draw.shape()),)),
 )
 
@@ -247,6 +260,7 @@ WHERE = define(
         lambda ct, out, condition, x, y: where(condition, ct, 0.0),
         lambda ct, out, condition, x, y: where(condition, 0.0, ct),
     ),
+    kernel=Map(lambda v, condition, x, y: v.select(condition, x, y)),
     samples=_draw_where,
 )
 
@@ -286,6 +300,7 @@ ISNAN = define(
     infer=to_bool,
     numpy=np.isnan,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x: v.is_nan(x) if x.dtype.is_float else v.constant(bool_, False)),
     samples=_draw_special,
 )
 
@@ -306,6 +321,7 @@ ISINF = define(
     infer=to_bool,
     numpy=np.isinf,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x: v.equal(v.abs(x), math.inf) if x.dtype.is_float else v.constant(bool_, False)),
     samples=_draw_special,
 )
 
@@ -326,6 +342,7 @@ ISFINITE = define(
     infer=to_bool,
     numpy=np.isfinite,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Map(lambda v, x: v.less(v.abs(x), math.inf) if x.dtype.is_float else v.constant(bool_, True)),
     samples=_draw_special,
 )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Contract
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
 from chainrule.ops.layout import broadcast_to, permute_dims, reshape
@@ -39,6 +40,7 @@ MATMUL = define(
     infer=_matmul_type,
     numpy=np.matmul,
     vjp=(lambda ct, out, x, y: ct @ y.mT, lambda ct, out, x, y: x.mT @ ct),
+    kernel=Contract(),
     samples=_draw_matmul,
 )
 

@@ -15,6 +15,16 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Native
+from chainrule.native.loops.convolution import (
+    convolution_loops,
+    convolution_units,
+    transpose_loops,
+    transpose_units,
+    weight_loops,
+    weight_scratch,
+    weight_units,
+)
 from chainrule.op import define
 from chainrule.ops.window import (
     Padding,
@@ -143,6 +153,19 @@ def _draw_weight(draw: Draw) -> Sample:
     return Sample((x, y), {**attributes, "kernel": w.shape[2:]})
 
 
+def _convolution_flops(x: TensorType, w: TensorType, y: TensorType, **attributes: Any) -> int:
+    """Each element of y meets each element of one kernel; so it is in all three."""
+    return 2 * y.size * size_of(w.shape[1:])
+
+
+def _transpose_flops(y: TensorType, w: TensorType, x: TensorType, **attributes: Any) -> int:
+    return _convolution_flops(x, w, y)
+
+
+def _weight_flops(x: TensorType, y: TensorType, w: TensorType, **attributes: Any) -> int:
+    return _convolution_flops(x, w, y)
+
+
 def _convolution_by_x(ct: Tensor, out: Tensor, x: Tensor, w: Tensor, **attributes: Any) -> Tensor:
     return apply(CONVOLUTION_TRANSPOSE, ct, w, **attributes, size=x.shape[2:])
 
@@ -157,6 +180,7 @@ CONVOLUTION = define(
     infer=_convolution_type,
     numpy=_convolution,
     vjp=(_convolution_by_x, _convolution_by_w),
+    kernel=Native(convolution_loops, convolution_units, flops=_convolution_flops),
     samples=_draw_convolution,
 )
 
@@ -175,6 +199,7 @@ CONVOLUTION_TRANSPOSE = define(
     infer=_transpose_type,
     numpy=_convolution_transpose,
     vjp=(_transpose_by_y, _transpose_by_w),
+    kernel=Native(transpose_loops, transpose_units, flops=_transpose_flops),
     samples=_draw_transpose,
 )
 
@@ -193,6 +218,7 @@ CONVOLUTION_WEIGHT = define(
     infer=_weight_type,
     numpy=_convolution_weight,
     vjp=(_weight_by_x, _weight_by_y),
+    kernel=Native(weight_loops, weight_units, weight_scratch, flops=_weight_flops),
     samples=_draw_weight,
 )
 

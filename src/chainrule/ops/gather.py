@@ -12,6 +12,9 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import IndexingError, ShapeError
+from chainrule.kernel import Native
+from chainrule.native.loops.adding import add_along_axis_loops, add_units, scatter_add_loops
+from chainrule.native.loops.reading import take_along_axis_loops, take_along_axis_units, take_loops, take_units
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
 from chainrule.ops.comparison import equal
@@ -116,6 +119,7 @@ TAKE = define(
     infer=_take_type,
     numpy=_take,
     vjp=(_take_back, None),
+    kernel=Native(take_loops, take_units, picks=True),
     samples=_draw_take,
 )
 
@@ -153,6 +157,10 @@ def _draw_scatter_add(draw: Draw) -> Sample:
     return Sample((x, indices, updates), sample.attributes)
 
 
+def _additions(x: TensorType, indices: TensorType, updates: TensorType, out: TensorType, axis: int) -> int:
+    return updates.size
+
+
 def _scatter_add(x: Array, indices: Array, updates: Array, axis: int) -> Array:
     return _add_at(x, inside(indices, x.shape[axis], axis).reshape(1, -1, 1), updates, axis)
 
@@ -167,6 +175,7 @@ SCATTER_ADD = define(
     infer=_scatter_add_type,
     numpy=_scatter_add,
     vjp=(_unchanged, None, _scatter_add_back),
+    kernel=Native(scatter_add_loops, add_units, flops=_additions),
     samples=_draw_scatter_add,
 )
 
@@ -217,6 +226,7 @@ TAKE_ALONG_AXIS = define(
     infer=_along_type,
     numpy=_take_along_axis,
     vjp=(_take_along_axis_back, None),
+    kernel=Native(take_along_axis_loops, take_along_axis_units, picks=True),
     samples=_draw_along,
 )
 
@@ -270,6 +280,7 @@ ADD_ALONG_AXIS = define(
     infer=_add_along_axis_type,
     numpy=_add_along_axis,
     vjp=(_unchanged, None, _add_along_axis_back),
+    kernel=Native(add_along_axis_loops, add_units, flops=_additions),
     samples=_draw_add_along_axis,
 )
 

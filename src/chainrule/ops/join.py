@@ -8,6 +8,8 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Native
+from chainrule.native.loops.joining import concat_loops, concat_units
 from chainrule.op import JointRule, define, method
 from chainrule.ops.layout import broadcast_to, expand_dims, reshape, squeeze
 from chainrule.ops.slicing import slice
@@ -45,6 +47,7 @@ CONCAT = define(
     infer=_concat_type,
     numpy=_concat,
     vjp=JointRule(_concat_back),
+    kernel=Native(concat_loops, concat_units),
     samples=_draw_concat,
 )
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import View
+from chainrule.native.loops.axes import merged
+from chainrule.native.operand import Strided, row_major, strided
 from chainrule.op import FUNCTIONS, define, method
 from chainrule.samples import Draw, Sample
 from chainrule.tensor import Tensor, TensorLike, as_tensor
@@ -34,12 +37,18 @@ def _draw_broadcast(draw: Draw) -> Sample:
     return Sample((draw.floats(kept),), {"shape": (*draw.choice(((), (2,), (3, 1))), *shape)})
 
 
+def _broadcast_view(place: Strided, shape: Shape) -> Strided:
+    strides = [0 if n == 1 else step for n, step in zip(place.shape, place.strides, strict=True)]
+    return strided(shape, [0] * (len(shape) - len(strides)) + strides, place.offset)
+
+
 BROADCAST_TO = define(
     "broadcast_to",
     takes=(ANY,),
     infer=_broadcast_type,
     numpy=lambda x, shape: np.broadcast_to(x, shape),
     vjp=(lambda ct, out, x, shape: sum_to(ct, x.shape).cast(x.dtype),),
+    kernel=View(_broadcast_view),
     samples=_draw_broadcast,
 )
 
@@ -82,12 +91,31 @@ def _draw_reshape(draw: Draw) -> Sample:
     return Sample((draw.floats(shape),), {"shape": draw.choice(((size_of(shape),), shape[::-1], (1, *shape)))})
 
 
+def _reshape_view(place: Strided, shape: Shape) -> Strided | None:
+    """Axes that step alike are merged, and each of these is cut into the new axes that it holds, the last one first."""
+    if 0 in shape:
+        return row_major(shape)
+    sizes, (steps,) = merged(place.shape, place.strides)
+    parts = list(zip(sizes, steps, strict=True))
+    strides: list[int] = []
+    left, step = 1, 1
+    for n in reversed(shape):
+        if parts and left == 1 and n > 1:
+            left, step = parts.pop()
+        if n > 1 and left % n:
+            return None
+        strides.insert(0, step)
+        left, step = left // n, step * n
+    return strided(shape, strides, place.offset)
+
+
 RESHAPE = define(
     "reshape",
     takes=(ANY,),
     infer=_reshape_type,
     numpy=lambda x, shape: np.reshape(x, shape),
     vjp=(lambda ct, out, x, shape: reshape(ct, x.shape),),
+    kernel=View(_reshape_view),
     samples=_draw_reshape,
 )
 
@@ -121,12 +149,17 @@ def _draw_permute(draw: Draw) -> Sample:
     return Sample((x,), {"axes": tuple(int(a) for a in draw.rng.permutation(x.ndim))})
 
 
+def _permute_view(place: Strided, axes: tuple[int, ...]) -> Strided:
+    return strided(tuple(place.shape[a] for a in axes), [place.strides[a] for a in axes], place.offset)
+
+
 PERMUTE_DIMS = define(
     "permute_dims",
     takes=(ANY,),
     infer=_permute_type,
     numpy=lambda x, axes: np.transpose(x, axes),
     vjp=(lambda ct, out, x, axes: permute_dims(ct, sorted(range(x.ndim), key=axes.__getitem__)),),
+    kernel=View(_permute_view),
     samples=_draw_permute,
 )
 

@@ -6,13 +6,16 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Native
+from chainrule.native.loops.sorting import argsort_loops, argsort_scratch, argsort_units
+from chainrule.native.loops.walking import cumulative_sum_loops, walk_units
 from chainrule.op import NON_DIFFERENTIABLE, define, method
 from chainrule.ops.gather import take_along_axis
 from chainrule.ops.reduce import computable, summable
 from chainrule.ops.slicing import flip, pad, slice
 from chainrule.samples import Draw, Sample
 from chainrule.tensor import Tensor, TensorLike, as_tensor
-from chainrule.types import COUNTABLE, NUMBERS, Array, int64, normalize_axis
+from chainrule.types import COUNTABLE, NUMBERS, Array, TensorType, int64, normalize_axis
 
 
 def _argsort(x: Array, axis: int, descending: bool) -> Array:
@@ -34,6 +37,7 @@ ARGSORT = define(
     infer=lambda x, axis, descending: x.with_dtype(int64),
     numpy=_argsort,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Native(argsort_loops, argsort_units, argsort_scratch),
     samples=_draw_argsort,
 )
 
@@ -94,12 +98,17 @@ def _cumulative_sum_back(ct: Tensor, out: Tensor, x: Tensor, axis: int) -> Tenso
     return flip(cumulative_sum(flip(ct, axis), axis), axis)
 
 
+def _additions(x: TensorType, out: TensorType, axis: int) -> int:
+    return x.size
+
+
 CUMULATIVE_SUM = define(
     "cumulative_sum",
     takes=(NUMBERS,),
     infer=lambda x, axis: x,
     numpy=lambda x, axis: np.cumsum(x, axis, dtype=x.dtype),
     vjp=(_cumulative_sum_back,),
+    kernel=Native(cumulative_sum_loops, walk_units, flops=_additions),
     samples=_draw_cumulative_sum,
 )
 

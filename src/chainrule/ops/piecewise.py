@@ -9,12 +9,15 @@ import math
 
 import numpy as np
 
+from chainrule.kernel import Map
+from chainrule.native.code import Value
+from chainrule.native.lanes import Lanes
 from chainrule.op import define, method
 from chainrule.ops.comparison import where
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.samples import Draw, Sample, floats
 from chainrule.tensor import Tensor, TensorLike, as_tensor, operands
-from chainrule.types import NUMBERS, Array, DType, bool_
+from chainrule.types import NUMBERS, Array, DType, bool_, uint8
 
 ABS = define(
     "abs",
@@ -22,6 +25,7 @@ ABS = define(
     infer=same_type,
     numpy=np.abs,
     vjp=(lambda ct, out, x: ct * sign(x),),
+    kernel=Map(lambda v, x: v.abs(x)),
     samples=floats(away_from=0.0),
 )
 
@@ -36,12 +40,18 @@ def abs(x: TensorLike) -> Tensor:
     return elementwise(ABS, x)
 
 
+def _sign_lanes(v: Lanes, x: Value) -> Value:
+    below = x if x.dtype is uint8 else v.select(v.less(x, 0), -1, x)  # 0 and NaN are left, and 0 has no sign
+    return v.select(v.greater(x, 0), 1, v.select(v.equal(x, 0), 0, below))
+
+
 SIGN = define(
     "sign",
     takes=(NUMBERS,),
     infer=same_type,
     numpy=np.sign,
     vjp=(None,),
+    kernel=Map(_sign_lanes),
     samples=floats(away_from=0.0),
 )
 
@@ -77,6 +87,7 @@ MAXIMUM = define(
         lambda ct, out, x, y: _winners_share(ct, x, y, mine_loses=x < y),
         lambda ct, out, x, y: _winners_share(ct, y, x, mine_loses=y < x),
     ),
+    kernel=Map(lambda v, x, y: v.maximum(x, y)),
     samples=_draw_apart,
 )
 
@@ -100,6 +111,7 @@ MINIMUM = define(
         lambda ct, out, x, y: _winners_share(ct, x, y, mine_loses=x > y),
         lambda ct, out, x, y: _winners_share(ct, y, x, mine_loses=y > x),
     ),
+    kernel=Map(lambda v, x, y: v.minimum(x, y)),
     samples=_draw_apart,
 )
 
@@ -135,6 +147,7 @@ CLIP = define(
         lambda ct, out, x, low, high: where((x < low) & (low <= high), ct, 0.0),
         lambda ct, out, x, low, high: where((x > high) | (low > high), ct, 0.0),
     ),
+    kernel=Map(lambda v, x, low, high: v.minimum(v.maximum(x, low), high)),
     samples=_draw_clip,
 )
 
@@ -176,6 +189,7 @@ RELU = define(
     infer=same_type,
     numpy=_relu,
     vjp=(lambda ct, out, x: where(out <= 0.0, 0.0, ct),),
+    kernel=Map(lambda v, x: v.maximum(x, 0)),
     samples=floats(away_from=0.0),
 )
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import DtypeError
+from chainrule.kernel import Map
+from chainrule.native import vecmath
 from chainrule.op import define, method
 from chainrule.ops.comparison import isnan, where
 from chainrule.ops.rules import elementwise, same_type
@@ -47,6 +49,7 @@ POWER = define(
     numpy=_power,
     vjp=(_power_base_rule, _power_exponent_rule),
     samples=_draw_power,
+    kernel=Map(vecmath.power, cost=135),
 )
 
 
@@ -112,6 +115,7 @@ CONSTANT_POWER = define(
     numpy=_constant_power_twin,
     vjp=(_constant_power_rule,),
     samples=_draw_constant_power,
+    kernel=Map(vecmath.constant_power, cost=135),
 )
 
 
@@ -122,6 +126,7 @@ SQUARE = define(
     numpy=np.square,
     vjp=(lambda ct, out, x: ct * (2.0 * x),),
     samples=floats(),
+    kernel=Map(vecmath.square),
 )
 
 
@@ -142,6 +147,7 @@ RECIPROCAL = define(
     numpy=np.reciprocal,
     vjp=(lambda ct, out, x: -ct * (out * out),),
     samples=floats(away_from=0.0),
+    kernel=Map(vecmath.reciprocal, cost=8),
 )
 
 
@@ -161,6 +167,7 @@ SQRT = define(
     numpy=np.sqrt,
     vjp=(lambda ct, out, x: ct * 0.5 / out,),
     samples=floats(0.2, 3.0),
+    kernel=Map(lambda v, x: v.sqrt(x), cost=10),
 )
 
 
@@ -185,6 +192,7 @@ RSQRT = define(
     numpy=_rsqrt,
     vjp=(lambda ct, out, x: ct * (-0.5 * out * out * out),),
     samples=floats(0.2, 3.0),
+    kernel=Map(vecmath.rsqrt, cost=18),
 )
 
 

@@ -24,6 +24,8 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Native
+from chainrule.native.loops.philox import random_bits_loops, random_bits_units
 from chainrule.op import NON_DIFFERENTIABLE, define
 from chainrule.samples import Draw, Sample
 from chainrule.tensor import Tensor, TensorLike, as_tensor
@@ -96,6 +98,7 @@ RANDOM_BITS = define(
     infer=_random_bits_type,
     numpy=_random_bits,
     vjp=NON_DIFFERENTIABLE,
+    kernel=Native(random_bits_loops, random_bits_units),
     samples=_draw_random_bits,
 )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Native, Reduce
+from chainrule.native.code import Number
+from chainrule.native.loops.walking import argmax_loops, argmin_loops, walk_units
 from chainrule.op import NON_DIFFERENTIABLE, Op, define, method
 from chainrule.ops.cast import cast
 from chainrule.ops.layout import broadcast_to, reshape
@@ -19,6 +23,7 @@ from chainrule.types import (
     COUNTABLE,
     FLOATS,
     NUMBERS,
+    DType,
     Shape,
     TensorType,
     bfloat16,
@@ -93,6 +98,7 @@ SUM = define(
     infer=drop_axes,
     numpy=lambda x, axes: np.sum(x, axis=axes, dtype=x.dtype),
     vjp=(lambda ct, out, x, axes: back_over(ct, x, axes),),
+    kernel=Reduce(lambda dtype: 0, lambda v, x, y: x + y),
     samples=_draw_sum,
 )
 
@@ -124,12 +130,21 @@ def _draw_extreme(draw: Draw) -> Sample:
     return Sample((x,), {"axes": draw_axes(draw, x.shape, empty=False)})
 
 
+def _smallest(dtype: DType) -> Number:
+    return -math.inf if dtype.is_float else False if dtype is bool_ else int(np.iinfo(dtype.numpy).min)
+
+
+def _largest(dtype: DType) -> Number:
+    return math.inf if dtype.is_float else True if dtype is bool_ else int(np.iinfo(dtype.numpy).max)
+
+
 MAX = define(
     "max",
     takes=(COUNTABLE,),
     infer=_extreme_type,
     numpy=lambda x, axes: np.max(x, axis=axes),
     vjp=(_extreme_back,),
+    kernel=Reduce(_smallest, lambda v, x, y: v.maximum(x, y)),
     samples=_draw_extreme,
 )
 
@@ -152,6 +167,7 @@ MIN = define(
     infer=_extreme_type,
     numpy=lambda x, axes: np.min(x, axis=axes),
     vjp=(_extreme_back,),
+    kernel=Reduce(_largest, lambda v, x, y: v.minimum(x, y)),
     samples=_draw_extreme,
 )
 
@@ -186,6 +202,7 @@ ARGMAX = define(
     infer=_place_type,
     numpy=lambda x, axis: np.argmax(x, axis=axis),
     vjp=NON_DIFFERENTIABLE,
+    kernel=Native(argmax_loops, walk_units),
     samples=_draw_place,
 )
 ARGMIN = define(
@@ -194,6 +211,7 @@ ARGMIN = define(
     infer=_place_type,
     numpy=lambda x, axis: np.argmin(x, axis=axis),
     vjp=NON_DIFFERENTIABLE,
+    kernel=Native(argmin_loops, walk_units),
     samples=_draw_place,
 )
 
@@ -245,6 +263,7 @@ ANY = define(
     infer=drop_axes,
     numpy=lambda x, axes: np.any(x, axis=axes),
     vjp=NON_DIFFERENTIABLE,
+    kernel=Reduce(lambda dtype: False, lambda v, x, y: v.logical_or(x, y)),
     samples=_draw_truth,
 )
 
@@ -265,6 +284,7 @@ ALL = define(
     infer=drop_axes,
     numpy=lambda x, axes: np.all(x, axis=axes),
     vjp=NON_DIFFERENTIABLE,
+    kernel=Reduce(lambda dtype: True, lambda v, x, y: v.logical_and(x, y)),
     samples=_draw_truth,
 )
 

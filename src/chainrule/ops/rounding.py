@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.kernel import Map
 from chainrule.op import define
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.samples import Draw, Sample
@@ -24,6 +25,7 @@ FLOOR = define(
     infer=same_type,
     numpy=np.floor,
     vjp=(None,),
+    kernel=Map(lambda v, x: v.floor(x) if x.dtype.is_float else x),
     samples=_draw_between_steps,
 )
 
@@ -43,6 +45,7 @@ CEIL = define(
     infer=same_type,
     numpy=np.ceil,
     vjp=(None,),
+    kernel=Map(lambda v, x: v.ceil(x) if x.dtype.is_float else x),
     samples=_draw_between_steps,
 )
 
@@ -62,6 +65,7 @@ TRUNC = define(
     infer=same_type,
     numpy=np.trunc,
     vjp=(None,),
+    kernel=Map(lambda v, x: v.trunc(x) if x.dtype.is_float else x),
     samples=_draw_between_steps,
 )
 
@@ -81,6 +85,7 @@ ROUND = define(
     infer=same_type,
     numpy=np.round,
     vjp=(None,),
+    kernel=Map(lambda v, x: v.round(x) if x.dtype.is_float else x),
     samples=_draw_between_steps,
 )
 

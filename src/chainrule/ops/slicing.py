@@ -13,6 +13,9 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import DtypeError, ShapeError
+from chainrule.kernel import Native, View
+from chainrule.native.loops.joining import pad_loops, pad_units
+from chainrule.native.operand import Strided, strided
 from chainrule.op import FUNCTIONS, define, method
 from chainrule.ops.layout import broadcast_to
 from chainrule.samples import Draw, Sample, to_bfloat16
@@ -58,12 +61,19 @@ def _draw_slice(draw: Draw) -> Sample:
     return Sample((x,), {"start": start, "size": size, "step": step})
 
 
+def _slice_view(place: Strided, start: Shape, size: Shape, step: Shape) -> Strided:
+    first = sum(i * stride for i, stride in zip(start, place.strides, strict=True))
+    strides = [every * stride for every, stride in zip(step, place.strides, strict=True)]
+    return strided(size, strides, place.offset + first)
+
+
 SLICE = define(
     "slice",
     takes=(ANY,),
     infer=_slice_type,
     numpy=_slice,
     vjp=(_slice_back,),
+    kernel=View(_slice_view),
     samples=_draw_slice,
 )
 
@@ -125,6 +135,7 @@ PAD = define(
     infer=_pad_type,
     numpy=_pad,
     vjp=(_pad_back,),
+    kernel=Native(pad_loops, pad_units),
     samples=_draw_pad,
 )
 
@@ -235,12 +246,19 @@ def _draw_flip(draw: Draw) -> Sample:
     return Sample((x,), {"axes": tuple(a for a in range(x.ndim) if draw.choice((True, False)))})
 
 
+def _flip_view(place: Strided, axes: tuple[int, ...]) -> Strided:
+    last = sum((place.shape[a] - 1) * place.strides[a] for a in axes)
+    strides = [-step if a in axes else step for a, step in enumerate(place.strides)]
+    return strided(place.shape, strides, place.offset + last)
+
+
 FLIP = define(
     "flip",
     takes=(ANY,),
     infer=lambda x, axes: x,
     numpy=lambda x, axes: np.flip(x, axes),
     vjp=(lambda ct, out, x, axes: flip(ct, axes),),
+    kernel=View(_flip_view),
     samples=_draw_flip,
 )
 

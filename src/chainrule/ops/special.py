@@ -6,6 +6,16 @@ import math
 
 import numpy as np
 
+from chainrule.kernel import Map
+from chainrule.native import vecmath
+from chainrule.native.vecmath.special import (
+    ATANH,
+    LOG_2_HIGH,
+    LOG_2_LOW,
+    QUANTILE_CENTRE,
+    QUANTILE_FAR_TAIL,
+    QUANTILE_TAIL,
+)
 from chainrule.op import define
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.ops.transcendental import exp
@@ -54,6 +64,7 @@ ERF = define(
     numpy=_erf,
     vjp=(lambda ct, out, x: ct * (2 / math.sqrt(math.pi) * exp(-x * x)),),
     samples=floats(),
+    kernel=Map(vecmath.erf, cost=42),
 )
 
 
@@ -70,32 +81,6 @@ def erf(x: TensorLike) -> Tensor:
     return elementwise(ERF, x)
 
 
-# fmt: off
-_QUANTILE_CENTRE = (
-    (2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4,
-     1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080),
-    (5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4, 2.1213794301586595867e4,
-     5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0),
-)
-_QUANTILE_TAIL = (
-    (7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258,
-     3.64784832476320460504, 5.76949722146069140550, 4.63033784615654529590, 1.42343711074968357734),
-    (1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
-     6.89767334985100004550e-1, 1.67638483018380384940, 2.05319162663775882187, 1.0),
-)
-_QUANTILE_FAR_TAIL = (
-    (2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2,
-     2.96560571828504891230e-1, 1.78482653991729133580, 5.46378491116411436990, 6.65790464350110377720),
-    (2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
-     1.48753612908506148525e-2, 1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0),
-)
-# fmt: on
-
-_ATANH = tuple(1 / n for n in range(23, 0, -2))  # atanh(s) / s = 1 + s^2 / 3 + s^4 / 5 + ...
-_LOG_2_HIGH = 2977044471 / 2**32  # few enough bits for its product with an exponent to be exact
-_LOG_2_LOW = 1.9082149292705877e-10
-
-
 def _portable_log(x: Array) -> Array:
     """Natural logarithm of positive numbers: the same bits on every machine, as all its steps are rounded exactly.
 
@@ -105,7 +90,7 @@ def _portable_log(x: Array) -> Array:
     small = mantissa < math.sqrt(0.5)
     mantissa, exponent = np.where(small, 2.0 * mantissa, mantissa), exponent - small
     s = (mantissa - 1.0) / (mantissa + 1.0)
-    return exponent * _LOG_2_HIGH + (2.0 * s * np.polyval(_ATANH, s * s) + exponent * _LOG_2_LOW)
+    return exponent * LOG_2_HIGH + (2.0 * s * np.polyval(ATANH, s * s) + exponent * LOG_2_LOW)
 
 
 def _erfinv(x: Array) -> Array:
@@ -113,13 +98,13 @@ def _erfinv(x: Array) -> Array:
 
     The normal random numbers that the library promises come from here. So there is nothing but arithmetic and square
     roots, which every machine rounds alike; NumPy's log differs from one machine to the next. float32 is rounded
-    from float64.
+    from float64. The compiled function takes the same steps with the same numbers, and its result has the same bits.
     """
     wide = x.astype(np.float64)
     half = 0.5 * wide
-    centre = half * _ratio(*_QUANTILE_CENTRE, 0.180625 - half * half)
+    centre = half * _ratio(*QUANTILE_CENTRE, 0.180625 - half * half)
     depth = np.sqrt(-_portable_log(0.5 * (1.0 - np.abs(wide))))
-    tail = np.where(depth <= 5.0, _ratio(*_QUANTILE_TAIL, depth - 1.6), _ratio(*_QUANTILE_FAR_TAIL, depth - 5.0))
+    tail = np.where(depth <= 5.0, _ratio(*QUANTILE_TAIL, depth - 1.6), _ratio(*QUANTILE_FAR_TAIL, depth - 5.0))
     inside = math.sqrt(0.5) * np.where(np.abs(half) <= 0.425, centre, np.copysign(tail, wide))
     outside = np.where(np.abs(wide) == 1.0, np.copysign(np.inf, wide), np.nan)
     return np.where(np.abs(wide) < 1.0, inside, outside).astype(x.dtype)
@@ -132,6 +117,7 @@ ERFINV = define(
     numpy=_erfinv,
     vjp=(lambda ct, out, x: ct * (math.sqrt(math.pi) / 2 * exp(out * out)),),
     samples=floats(-0.9, 0.9),
+    kernel=Map(vecmath.erfinv, cost=375),
 )
 
 

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from chainrule.kernel import Map
+from chainrule.native import vecmath
 from chainrule.op import define, method
 from chainrule.ops.rules import elementwise, same_type
 from chainrule.samples import floats
@@ -22,6 +24,7 @@ EXP = define(
     numpy=np.exp,
     vjp=(lambda ct, out, x: ct * out,),
     samples=floats(),
+    kernel=Map(vecmath.exp, cost=20),
 )
 
 
@@ -42,6 +45,7 @@ EXPM1 = define(
     numpy=np.expm1,
     vjp=(lambda ct, out, x: ct * (out + 1.0),),
     samples=floats(),
+    kernel=Map(vecmath.expm1, cost=20),
 )
 
 
@@ -61,6 +65,7 @@ LOG = define(
     numpy=np.log,
     vjp=(lambda ct, out, x: ct / x,),
     samples=floats(0.2, 3),
+    kernel=Map(vecmath.log, cost=30),
 )
 
 
@@ -81,6 +86,7 @@ LOG1P = define(
     numpy=np.log1p,
     vjp=(lambda ct, out, x: ct / (1.0 + x),),
     samples=floats(-0.7, 2),
+    kernel=Map(vecmath.log1p, cost=35),
 )
 
 
@@ -118,6 +124,7 @@ SINH = define(
     numpy=np.sinh,
     vjp=(lambda ct, out, x: ct * cosh(x),),
     samples=floats(),
+    kernel=Map(vecmath.sinh, cost=27),
 )
 
 
@@ -137,6 +144,7 @@ COSH = define(
     numpy=np.cosh,
     vjp=(lambda ct, out, x: ct * sinh(x),),
     samples=floats(),
+    kernel=Map(vecmath.cosh, cost=25),
 )
 
 
@@ -156,6 +164,7 @@ TANH = define(
     numpy=np.tanh,
     vjp=(lambda ct, out, x: ct * (1.0 - out * out),),
     samples=floats(-3, 3),
+    kernel=Map(vecmath.tanh, cost=23),
 )
 
 
@@ -181,6 +190,7 @@ SIGMOID = define(
     numpy=_sigmoid,
     vjp=(lambda ct, out, x: ct * (out * (1.0 - out)),),
     samples=floats(-4, 4),
+    kernel=Map(vecmath.sigmoid, cost=25),
 )
 
 
@@ -205,6 +215,7 @@ SOFTPLUS = define(
     numpy=_softplus,
     vjp=(lambda ct, out, x: ct * sigmoid(x),),
     samples=floats(-4, 4),
+    kernel=Map(vecmath.softplus, cost=80),
 )
 
 

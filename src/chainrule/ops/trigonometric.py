@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.kernel import Map
+from chainrule.native import vecmath
 from chainrule.op import define, method
 from chainrule.ops.comparison import where
 from chainrule.ops.powers import rsqrt
@@ -19,6 +21,7 @@ SIN = define(
     numpy=np.sin,
     vjp=(lambda ct, out, x: ct * cos(x),),
     samples=floats(-3, 3),
+    kernel=Map(vecmath.sin, cost=37),
 )
 
 
@@ -39,6 +42,7 @@ COS = define(
     numpy=np.cos,
     vjp=(lambda ct, out, x: -ct * sin(x),),
     samples=floats(-3, 3),
+    kernel=Map(vecmath.cos, cost=37),
 )
 
 
@@ -59,6 +63,7 @@ TAN = define(
     numpy=np.tan,
     vjp=(lambda ct, out, x: ct * (1.0 + out * out),),
     samples=floats(-1.2, 1.2),
+    kernel=Map(vecmath.tan, cost=40),
 )
 
 
@@ -78,6 +83,7 @@ ASIN = define(
     numpy=np.arcsin,
     vjp=(lambda ct, out, x: ct * rsqrt((1.0 - x) * (1.0 + x)),),
     samples=floats(-0.8, 0.8),
+    kernel=Map(vecmath.asin, cost=20),
 )
 
 
@@ -97,6 +103,7 @@ ACOS = define(
     numpy=np.arccos,
     vjp=(lambda ct, out, x: -ct * rsqrt((1.0 - x) * (1.0 + x)),),
     samples=floats(-0.8, 0.8),
+    kernel=Map(vecmath.acos, cost=22),
 )
 
 
@@ -116,6 +123,7 @@ ATAN = define(
     numpy=np.arctan,
     vjp=(lambda ct, out, x: ct / (1.0 + x * x),),
     samples=floats(),
+    kernel=Map(vecmath.atan, cost=22),
 )
 
 
@@ -145,6 +153,7 @@ ATAN2 = define(
         lambda ct, out, y, x: -ct * _over_squared_distance(y, y, x),
     ),
     samples=floats(inputs=2, away_from=0.0),
+    kernel=Map(vecmath.atan2, cost=32),
 )
 
 

@@ -16,6 +16,9 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
+from chainrule.kernel import Native, View
+from chainrule.native.loops.joining import overlap_add_loops, overlap_add_units
+from chainrule.native.operand import Strided, strided
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
 from chainrule.ops.comparison import where
@@ -105,12 +108,20 @@ def _draw_windows(draw: Draw) -> Sample:
     return Sample((x,), {"window": window, "stride": stride, "dilation": dilation})
 
 
+def _windows_view(place: Strided, window: Shape, stride: Shape, dilation: Shape) -> Strided:
+    lead = len(place.shape) - len(window)
+    shape, steps = (*place.shape[:lead], *positions(place.shape[lead:], window, stride, dilation)), place.strides[lead:]
+    moved = [every * step for factors in (stride, dilation) for every, step in zip(factors, steps, strict=True)]
+    return strided((*shape, *window), (*place.strides[:lead], *moved), place.offset)
+
+
 SLIDING_WINDOWS = define(
     "sliding_windows",
     takes=(ANY,),
     infer=_windows_type,
     numpy=windows_of,
     vjp=(_windows_back,),
+    kernel=View(_windows_view),
     samples=_draw_windows,
 )
 
@@ -184,12 +195,17 @@ def _draw_overlap(draw: Draw) -> Sample:
     return Sample((y,), {"size": size, "stride": geometry["stride"], "dilation": geometry["dilation"]})
 
 
+def _additions(y: TensorType, out: TensorType, **attributes: Any) -> int:
+    return y.size
+
+
 OVERLAP_ADD = define(
     "overlap_add",
     takes=(NUMBERS,),
     infer=_overlap_type,
     numpy=add_windows,
     vjp=(_overlap_back,),
+    kernel=Native(overlap_add_loops, overlap_add_units, flops=_additions),
     samples=_draw_overlap,
 )
 

@@ -25,20 +25,21 @@ from chainrule.tensor import Tensor
 from chainrule.testing.operations import listed, main_types
 from chainrule.types import DTYPES, FLOATS, Array, Shape, TensorType, bfloat16, bool_, float32, int32, uint8
 
-LARGEST = 128  # elements of a node
+LARGEST = 128  # elements of a node, if axes are short
 TAME = 4.0  # up to this size numbers are handed on as they are
 
 
-def random_graph(seed: int, *, size: int = 20, ops: Iterable[str] | None = None) -> Graph:
+def random_graph(seed: int, *, size: int = 20, ops: Iterable[str] | None = None, longest: int = 4) -> Graph:
     """A random program over the operations of the registry; the same for the same seed and operations.
 
-    Shapes are small, with axes of size 0 and 1 among them. Values stay away from NaN and infinity for inputs such as
+    Shapes have axes of size 0 and 1 among them. Values stay away from NaN and infinity for inputs such as
     `random_inputs` gives. Everything that is computed leads to an output.
 
     Args:
         seed: of the random choices.
         size: number of operations, apart from those that fit one to the next.
         ops: names of the operations to choose from; by default all that are defined.
+        longest: the largest size of most axes.
 
     Raises `DefinitionError` for an operation that is not defined.
 
@@ -51,7 +52,7 @@ def random_graph(seed: int, *, size: int = 20, ops: Iterable[str] | None = None)
     unknown = [name for name in names if name not in REGISTRY]
     if unknown or not names:
         raise DefinitionError(f"random_graph: no operations called {', '.join(unknown) or 'anything'} are defined")
-    builder = _Builder(np.random.default_rng(seed))
+    builder = _Builder(np.random.default_rng(seed), longest)
     chosen = [REGISTRY[name] for name in names]
     for _ in range(10 * size):
         if builder.steps == size:
@@ -99,8 +100,10 @@ class _LinkedDraw(Draw):
 class _Builder:
     """A graph in the making, with a value of every node for one choice of inputs."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, longest: int = 4) -> None:
         self.rng = rng
+        self.longest = longest
+        self.largest = LARGEST if longest <= 4 else LARGEST * longest
         self.context = Tracing()
         self.inputs: list[Tensor] = []
         self.made: list[Tensor] = []
@@ -113,14 +116,14 @@ class _Builder:
         dtype = float32 if float32 in allowed and self.rng.random() < 0.6 else allowed[self.rng.integers(len(allowed))]
         sizes = ("plain", "one", "scalar", "empty")[int(self.rng.choice(4, p=(0.7, 0.15, 0.1, 0.05)))]
         known = [x.shape for x in [*self.inputs, *self.made]]
-        sample = op.samples(_LinkedDraw(self.rng, dtype, sizes, known=known))
-        if any(x.size > LARGEST for x in sample.inputs):
+        sample = op.samples(_LinkedDraw(self.rng, dtype, sizes, longest=self.longest, known=known))
+        if any(x.size > self.largest for x in sample.inputs):
             return
         with tracing(self.context), recording(True):
             inputs = [self.operand(op, sample, i) for i in range(len(sample.inputs))]
             node = apply(op, *inputs, **sample.attributes)
             outputs = outputs_of(node) if isinstance(node, Bundle) else [node]
-        if all(x.size <= LARGEST and self.is_finite(x) for x in outputs):
+        if all(x.size <= self.largest and self.is_finite(x) for x in outputs):
             self.made += outputs
             self.steps += 1
 

@@ -14,12 +14,13 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from chainrule import losses
+from chainrule.compiled import compile
 from chainrule.data.batches import Arrays, batches, shuffled
 from chainrule.errors import DataError, DefinitionError
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.state import no_grad
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import History
 from chainrule.types import Array
@@ -46,6 +47,8 @@ class Trainer:
         optimizer: over the model's parameters.
         metrics: further figures of the validation and test data, by name; weights do not count in them.
         seed: of the order in which minibatches are drawn.
+        compiled: whether updates run as native code (see `chainrule.compile`). A model or loss that asks for values in
+            Python, as `if x.sum() > 0` does, needs False.
 
     Attributes:
         history: of the last training, or the one under way.
@@ -72,6 +75,7 @@ class Trainer:
         optimizer: Optimizer,
         metrics: Mapping[str, Metric] | None = None,
         seed: int = 0,
+        compiled: bool = True,
     ) -> None:
         self.model = model
         self.loss = _named_loss(loss) if isinstance(loss, str) else loss
@@ -83,6 +87,7 @@ class Trainer:
         self.history = History()
         self.epochs = 0
         self._why = ""
+        self._run = compile(self._update) if compiled else self._update
 
     def stop(self, why: str) -> None:
         """End the training after the current batch; the first reason given is kept."""
@@ -90,11 +95,15 @@ class Trainer:
 
     def step(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One update from one minibatch; returns its loss."""
+        parts = (x, y) if weights is None else (x, y, weights)
+        return float(self._run(*parts).item())
+
+    def _update(self, x: TensorLike, y: TensorLike, weights: TensorLike | None = None) -> Tensor:
         loss = self._loss(self.model(as_tensor(x)), y, weights)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return float(loss.item())
+        return loss
 
     def fit(
         self,
@@ -197,7 +206,7 @@ class Trainer:
         """The model's outputs for inputs [n, ...]: see `predict`."""
         return predict(self.model, x, batch_size=batch_size)
 
-    def _loss(self, outputs: Tensor, y: Array, weights: Array | None) -> Tensor:
+    def _loss(self, outputs: Tensor, y: TensorLike, weights: TensorLike | None) -> Tensor:
         if weights is None:
             return self.loss(outputs, as_tensor(y))
         return self.loss(outputs, as_tensor(y), sample_weight=as_tensor(weights))

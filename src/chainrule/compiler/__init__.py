@@ -1,0 +1,1 @@
+"""From a graph to native code: passes, kernels, object code, threads. `chainrule.compile` is the way in."""

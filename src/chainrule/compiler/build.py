@@ -1,0 +1,19 @@
+"""From a graph to a program that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chainrule.compiler.blueprint import Kind
+from chainrule.compiler.machine import target_named
+from chainrule.compiler.program import Program
+from chainrule.compiler.store import compiled
+from chainrule.graph import Graph
+
+
+def built(graph: Graph, target_name: str, moving: Mapping[tuple[Kind, int], int] | None = None) -> Program:
+    """The program of a graph for a kind of processor.
+
+    With `moving`, in a loop, in which these arguments move on by some bytes after each iteration.
+    """
+    return Program(*compiled(graph, target_named(target_name), moving))

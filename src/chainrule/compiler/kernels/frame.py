@@ -1,0 +1,147 @@
+"""How the loops of a group run: in which phases, along which axes in vectors, and cut into which units of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule.compiler.group import Group
+from chainrule.compiler.ir import Node
+from chainrule.compiler.kernels.body import reads, writes
+from chainrule.kernel import Map, Reduce
+from chainrule.native.target import Target
+
+KEEP_FROM = 8
+"""From this cost on, what is needed in a later phase is kept in memory rather than made again."""
+
+
+@dataclass
+class Phases:
+    """When what is computed: `ready[node]` is the phase before which an outer value is there, or in which an inner one
+    can be made; `count` the number of phases."""
+
+    ready: dict[Node, int]
+    count: int
+
+
+def phases(group: Group) -> Phases:
+    """The phases of a group."""
+    ready: dict[Node, int] = {}
+    for node in group.nodes:
+        assert node.op is not None
+        at = max((ready[x.base] for x in node.inputs if x.base in group.where), default=0)
+        ready[node] = at + 1 if isinstance(node.op.kernel, Reduce) else at
+    return Phases(ready, 1 + max(ready.values()))
+
+
+def keep_expensive(group: Group) -> None:
+    """Let a group store what would otherwise be made again at great cost in a later phase."""
+    when = phases(group).ready
+    for node in group.nodes:
+        for x in node.inputs:
+            base = x.base
+            late = base in group.where and group.is_inner(base) and _phase_of_use(node, when) > when[base]
+            if late and base not in group.stored and weight(base) >= KEEP_FROM:
+                group.stored.append(base)
+
+
+def _phase_of_use(node: Node, ready: dict[Node, int]) -> int:
+    assert node.op is not None
+    return ready[node] - 1 if isinstance(node.op.kernel, Reduce) else ready[node]
+
+
+def weight(node: Node) -> int:
+    """What an elementwise node costs."""
+    return node.op.kernel.cost if node.op is not None and isinstance(node.op.kernel, Map) else 0
+
+
+@dataclass
+class Frame:
+    """How the loops of a group run.
+
+    Attributes:
+        vector: the axis along which vectors lie, or -1.
+        lanes: how many elements a vector holds.
+        outer, inner: the axes from the slowest to the fastest, the vector axis last among its kind.
+        cut: the outer axis that units of work are cut along, or -1 for a single unit.
+        block: how many elements of it a unit holds.
+        rows: where vectors lie along an inner axis, the outer axis along which what is computed from the results of
+            reductions is on vectors all the same, or -1.
+    """
+
+    vector: int
+    lanes: int
+    outer: list[int]
+    inner: list[int]
+    cut: int
+    block: int
+    rows: int = -1
+
+    def units(self, group: Group) -> int:
+        """The number of units of work."""
+        return 1 if self.cut < 0 else -(-group.axes[self.cut] // self.block)
+
+
+def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> Frame:
+    """The frame of a group, cut along an axis in blocks if so wanted and possible."""
+    accesses = [*(at for _, at in reads(group)), *writes(group)]
+    axes = range(len(group.axes))
+
+    def speed(axis: int) -> tuple[int, ...]:
+        return (max((abs(at.strides[axis]) for at in accesses), default=0), -axis)
+
+    lanes = target.lanes(4 if any(_itemsize(node) == 4 for node in group.nodes) else 8)
+
+    def fitness(axis: int) -> tuple[float, ...]:
+        flat = sum(1 for at in accesses if at.strides[axis] in (0, 1))
+        used = group.axes[axis] / (-(-group.axes[axis] // lanes) * lanes) if group.axes[axis] else 0
+        return ((flat + (len(accesses) - flat) / 4) * used, axis not in group.inner)
+
+    vector = max(axes, key=fitness, default=-1)
+    if vector < 0 or group.axes[vector] <= 1:
+        vector, lanes = -1, 1
+    ordered = sorted(axes, key=speed, reverse=True)
+    if vector >= 0:
+        ordered = [*(a for a in ordered if a != vector), vector]
+    outer = [a for a in ordered if a not in group.inner]
+    inner = [a for a in ordered if a in group.inner]
+    rows = _row_axis(group, outer) if vector in group.inner else -1
+    if rows >= 0:
+        outer = [*(a for a in outer if a != rows), rows]
+    if cut is not None and cut[0] in outer and (cut[0] not in (vector, rows) or cut[1] % lanes == 0):
+        return Frame(vector, lanes, outer, inner, *cut, rows)
+    if not outer:
+        return Frame(vector, lanes, outer, inner, -1, 1)
+    axis = max(outer, key=lambda a: group.axes[a])
+    work = 1
+    for a in axes:
+        work *= group.axes[a] if a != axis else 1
+    block = max(1, 256 // max(work, 1))
+    if axis in (vector, rows):
+        block = -(-block // lanes) * lanes
+    return Frame(vector, lanes, outer, inner, axis, block, rows)
+
+
+def _row_axis(group: Group, outer: list[int]) -> int:
+    """The outer axis along which results of reductions can be handled a vector at a time, or -1.
+
+    That is if nothing along inner axes waits for them, and something is computed from them.
+    """
+    ready = phases(group).ready
+    late = [n for n in group.nodes if is_map(n) and not group.is_inner(n) and ready[n] == 1]
+    if any(ready[n] > 1 or (group.is_inner(n) and ready[n]) for n in group.nodes) or not late:
+        return -1
+    if any(ready[n] == 0 and not group.is_inner(n) and group.levels(n) for n in group.nodes):
+        return -1
+    if any(group.is_inner(n) for n in group.stored):
+        return -1
+    along = [a for a in outer if all(at.strides[a] == 1 for at in writes(group))]
+    return along[0] if along and group.axes[along[0]] > 1 else -1
+
+
+def _itemsize(node: Node) -> int:
+    return node.type.dtype.itemsize
+
+
+def is_map(node: Node) -> bool:
+    """Whether a node is elementwise."""
+    return node.op is not None and isinstance(node.op.kernel, Map)

@@ -1,0 +1,178 @@
+"""Where every tensor lies in memory: which nodes are views of others, and in which order axes are stored.
+
+Views are strides: reshape, permute, broadcast, slice and flip move nothing as long as strides can say where the
+elements are; only else is a copy made. Intermediate tensors may be stored with their axes in any order. A product of
+matrices chooses between its two orders by what it has to pack (`native.contraction.cost`), unless what comes after it
+is elementwise with a tensor whose order is given, as the update of a parameter is; all else follows its inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.compiler.ir import Ir, Node, reachable
+from chainrule.compiler.products import has_joint_axes, order_cost
+from chainrule.kernel import Contract, Loop, Map, Native, Reduce, View
+from chainrule.native.operand import Strided, row_major
+from chainrule.native.target import Target
+from chainrule.op import REGISTRY
+from chainrule.types import Shape
+
+KEPT = 0.6
+"""What a product seems to cost less if the axis along which an operand is read in vectors stays that of the result."""
+
+Order = tuple[int, ...]
+"""Axes from the slowest to the fastest."""
+
+
+def laid_out(ir: Ir, target: Target) -> Ir:
+    """The same program with a base and a place for every node, and copies where views need them."""
+    for node in ir.parameters:
+        node.base, node.place = node, row_major(node.type.shape)
+    for node in ir.nodes:
+        if node.base is None:  # pyright: ignore[reportUnnecessaryComparison]
+            _place(node, ir, target)
+    results: list[Node] = []
+    for x in ir.results:
+        found = _as_result(x)
+        results.append(copied(x) if found in results else found)
+    return reachable(results, ir.parameters)
+
+
+def _place(node: Node, ir: Ir, target: Target) -> None:
+    if node.op is None or node.op.name == "pick":
+        node.base, node.place = node, row_major(node.type.shape)
+        return
+    kernel = node.op.kernel
+    if isinstance(kernel, View):
+        x = node.inputs[0]
+        found = kernel.body(x.place, **node.attributes)
+        if found is None:
+            x = copied(x)
+            node.inputs = (x,)
+            found = kernel.body(x.place, **node.attributes)
+            assert found is not None, f"{node} is no view of a tensor in row-major order"
+        node.base, node.place = x.base, found
+        return
+    node.base = node
+    if isinstance(kernel, Map):
+        node.place = dense(node.type.shape, _common_order(node))
+    elif isinstance(kernel, Reduce):
+        order = order_of(node.inputs[0].place)
+        axes = node.attributes["axes"]
+        kept = [a for a in range(node.inputs[0].type.ndim) if a not in axes]
+        node.place = dense(node.type.shape, [kept.index(a) for a in order if a in kept])
+    elif isinstance(kernel, Contract):
+        _place_product(node, ir, target)
+    else:
+        assert isinstance(kernel, Native | Loop), node
+        if isinstance(kernel, Loop):
+            node.inputs = tuple([x if x.place.is_contiguous else copied(x) for x in node.inputs])
+        if not isinstance(node.type, tuple):
+            node.place = row_major(node.type.shape)
+
+
+def copied(x: Node) -> Node:
+    """A copy in row-major order."""
+    made = Node(x.type, REGISTRY["identity"], (x,), {}, source=x.source)
+    made.base, made.place = made, row_major(x.type.shape)
+    return made
+
+
+def _as_result(x: Node) -> Node:
+    """A result must own its elements, in row-major order."""
+    if x.base is x and x.op is not None and x.place.is_contiguous:
+        return x
+    return copied(x)
+
+
+def dense(shape: Shape, order: Sequence[int]) -> Strided:
+    """Elements without gaps, with the axes in an order."""
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return Strided(shape, tuple(strides))
+
+
+def order_of(place: Strided) -> Order:
+    """Axes from the slowest to the fastest; those of size one or repeated ones keep their place among the others."""
+    axes = range(len(place.shape))
+    known = [a for a in axes if place.shape[a] > 1 and place.strides[a]]
+    ranked = iter(sorted(known, key=lambda a: -abs(place.strides[a])))
+    return tuple(next(ranked) if a in known else a for a in axes)
+
+
+def _common_order(node: Node) -> Sequence[int]:
+    """The order of the input that is broadcast least; of several, of the first."""
+    best: tuple[int, Order] = (-1, tuple(range(node.type.ndim)))
+    for x in node.inputs:
+        live = sum(1 for n, s in zip(x.place.shape, x.place.strides, strict=True) if n > 1 and s)
+        if live > best[0]:
+            best = (live, order_of(x.place))
+    return best[1]
+
+
+def _place_product(node: Node, ir: Ir, target: Target) -> None:
+    """Row-major, or with the last two axes swapped."""
+    if not has_joint_axes(node):
+        node.inputs = tuple(copied(x) for x in node.inputs)
+    n = node.type.ndim
+    natural = tuple(range(n))
+    turned = (*natural[:-2], n - 1, n - 2)
+    wanted = _wanted_order(node, ir)
+    if wanted is None:
+        x, y = (v.place.strides for v in node.inputs)
+        bonus = {natural: KEPT if y[-1] == 1 else 1.0, turned: KEPT if x[-2] == 1 else 1.0}
+        places = {order: dense(node.type.shape, order) for order in (natural, turned)}
+        wanted = min(places, key=lambda order: bonus[order] * order_cost(node, places[order], target))
+    elif wanted not in (natural, turned):
+        wanted = natural
+    node.place = dense(node.type.shape, wanted)
+
+
+def _wanted_order(node: Node, ir: Ir) -> Order | None:
+    """The order that fits what is computed elementwise from a node with tensors whose order is known."""
+    results = {id(x) for x in ir.results}
+    frontier: list[tuple[Node, Order]] = [(node, tuple(range(node.type.ndim)))]
+    seen: set[int] = set()
+    while frontier and len(seen) < 24:
+        here, axes = frontier.pop(0)  # axes[i] is the axis of `node` that axis i of `here` is
+        if id(here) in seen:
+            continue
+        seen.add(id(here))
+        if id(here) in results:
+            return axes
+        for user in here.users:
+            assert user.op is not None
+            if user.op.name == "permute_dims":
+                turned: Order = user.attributes["axes"]
+                frontier.append((user, tuple(axes[a] for a in turned)))
+            elif isinstance(user.op.kernel, Map) and user.type.shape == here.type.shape:
+                for other in user.inputs:
+                    order = None if other is here else _guess(other, 4)
+                    if order is not None:
+                        return tuple(axes[a] for a in order)
+                frontier.append((user, axes))
+    return None
+
+
+def _guess(x: Node, depth: int) -> Order | None:
+    """The order in which a node will be stored, if that can be foreseen; None as well for broadcast ones."""
+    if x.place is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        if any(n > 1 and not s for n, s in zip(x.place.shape, x.place.strides, strict=True)):
+            return None
+        return order_of(x.place)
+    if x.op is None:
+        return tuple(range(x.type.ndim))
+    if depth and x.op.name == "permute_dims":
+        inner = _guess(x.inputs[0], depth - 1)
+        axes = list(x.attributes["axes"])
+        return None if inner is None else tuple(axes.index(a) for a in inner)
+    if depth and isinstance(x.op.kernel, Map):
+        for y in x.inputs:
+            found = _guess(y, depth - 1)
+            if found is not None:
+                return found
+    return None

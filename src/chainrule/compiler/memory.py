@@ -1,0 +1,62 @@
+"""Memory: everything that is neither argument nor result shares one arena, planned before the first run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ALIGN = 64
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """A buffer of some bytes that is needed from one phase to another, both included."""
+
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where buffers are in the arena, its size, and what the buffers would take without sharing."""
+
+    offsets: list[int]
+    size: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"arena of {self.size:,} bytes for tensors of {self.total:,} bytes"
+
+
+def planned(lifetimes: Iterable[Lifetime]) -> Plan:
+    """Places for buffers so that no two that are needed at the same time overlap: large ones first, each as low as it
+    can be.
+
+    >>> planned([Lifetime(100, 0, 1), Lifetime(50, 1, 2), Lifetime(90, 2, 3)]).size
+    192
+    """
+    buffers = list(lifetimes)
+    offsets = [0] * len(buffers)
+    placed: list[int] = []
+    top = 0
+    for i in sorted(range(len(buffers)), key=lambda i: (-buffers[i].size, i)):
+        mine = buffers[i]
+        taken = sorted(
+            (offsets[j], offsets[j] + _rounded(buffers[j].size))
+            for j in placed
+            if buffers[j].first <= mine.last and mine.first <= buffers[j].last
+        )
+        at = 0
+        for start, stop in taken:
+            if at + _rounded(mine.size) <= start:
+                break
+            at = max(at, stop)
+        offsets[i] = at
+        placed.append(i)
+        top = max(top, at + _rounded(mine.size))
+    return Plan(offsets, top, sum(_rounded(b.size) for b in buffers))
+
+
+def _rounded(size: int) -> int:
+    return -(-max(size, 1) // ALIGN) * ALIGN

@@ -1,0 +1,181 @@
+"""The innermost loops of a matrix product. They know nothing of the program that calls them: each is compiled once,
+kept, and called by its address.
+
+`Tile`, the work-horse, keeps a tile of sums in registers while k runs:
+
+    void name(ptr a, i64 a_step, ptr b, i64 b_step, ptr c, i64 c_step, i64 k, i64 add)
+
+computes c[i, j] = (c[i, j] if add else 0) + sum_k a[i, k] * b[k, j] for a few rows i and a few vectors of columns j.
+All steps are in bytes. The loop over k is not unrolled: a round has enough independent sums to keep the multipliers
+busy, and LLVM, given more, moves loads so far ahead that sums have to leave their registers.
+
+`Dots` takes the same arguments and the number of columns that exist, for operands that both have their neighbours along
+k and for so few rows that turning b would cost more than the products: lanes run along k, and are added in the end.
+
+`Turning` copies columns that have their neighbours along k into the order in which `Tile` reads b.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chainrule.native.code import Function, Index, Module, Value
+from chainrule.native.contraction.square import transposed
+from chainrule.native.lanes import Lanes
+from chainrule.native.target import Target
+from chainrule.types import DType
+
+PRODUCT = ("ptr %a", "i64 %a_step", "ptr %b", "i64 %b_step", "ptr %c", "i64 %c_step", "i64 %k", "i64 %add")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of `rows` of a by `vectors` of b.
+
+    With `along`, neighbours in memory are the values of a row of a, and `a_step` leads from row to row; else they are
+    the values of a column, and `a_step` leads from one k to the next.
+    """
+
+    dtype: DType
+    rows: int
+    vectors: int
+    along: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine code."""
+        return f"tile_{self.dtype.short}_{self.rows}x{self.vectors}_{'along' if self.along else 'across'}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What it takes."""
+        return PRODUCT
+
+    def body(self, f: Function) -> None:
+        """Its code."""
+        v = Lanes(f, f.target.lanes(self.dtype.itemsize))
+        sums = self._sums(f, v)
+        for adding in (False, True):
+            with f.when(f.compare("ne" if adding else "eq", Value("i64", "%add"), 0)):
+                for i in range(self.rows):
+                    row = f.at(Value("ptr", "%c"), f.mul(Value("i64", "%c_step"), i), 1)
+                    for j in range(self.vectors):
+                        x, at = sums[i * self.vectors + j], j * v.count
+                        v.store(v.load(self.dtype, row, at) + x if adding else x, row, at)
+
+    def _sums(self, f: Function, v: Lanes) -> list[Value]:
+        dtype, a_step = self.dtype, Value("i64", "%a_step")
+        zeros = [v.constant(dtype, 0)] * (self.rows * self.vectors)
+        with f.loop(0, Value("i64", "%k"), 1, [Value("ptr", "%a"), Value("ptr", "%b"), *zeros]) as loop:
+            a, b, *sums = loop.values
+            columns = [v.load(dtype, b, j * v.count) for j in range(self.vectors)]
+            for i in range(self.rows):
+                one = v.load_one(dtype, f.at(a, f.mul(a_step, i), 1)) if self.along else v.load_one(dtype, a, i)
+                for j, column in enumerate(columns):
+                    at = i * self.vectors + j
+                    sums[at] = _multiply_add(v, one, column, sums[at])
+            a = f.at(a, dtype.itemsize if self.along else a_step, 1)
+            loop.next = [a, f.at(b, Value("i64", "%b_step"), 1), *sums]
+        return loop.results[2:]
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A row of a by a vector's width of columns of b; `b_step` leads from column to column."""
+
+    dtype: DType
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine code."""
+        return f"dots_{self.dtype.short}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What it takes."""
+        return (*PRODUCT, "i64 %columns")
+
+    def body(self, f: Function) -> None:
+        """Its code: columns that do not exist are taken to be the last one."""
+        v, k = Lanes(f, f.target.lanes(self.dtype.itemsize)), Value("i64", "%k")
+        columns = _lines(f, Value("ptr", "%b"), Value("i64", "%b_step"), Value("i64", "%columns"), v.count)
+
+        def step(at: Index, mask: Value | None, sums: list[Value]) -> list[Value]:
+            x = v.load(self.dtype, Value("ptr", "%a"), at, mask)
+            pairs = zip(columns, sums, strict=True)
+            return [_multiply_add(v, x, v.load(self.dtype, column, at, mask), y) for column, y in pairs]
+
+        whole = f.mul(f.div(k, v.count), v.count)
+        with f.loop(0, whole, v.count, [v.constant(self.dtype, 0)] * v.count) as loop:
+            loop.next = step(loop.index, None, loop.values)
+        with f.loop(whole, k, v.count, loop.results) as rest:
+            rest.next = step(rest.index, v.first(f.sub(k, whole)), rest.values)
+        parts = transposed(v, rest.results)
+        while len(parts) > 1:
+            parts = [x + y for x, y in zip(parts[::2], parts[1::2], strict=True)]
+        v.store(parts[0], Value("ptr", "%c"))
+
+
+@dataclass(frozen=True)
+class Turning:
+    """For each k one vector with a value of every column, `to_step` bytes from the next one.
+
+    `columns` of them exist, `step` bytes apart; the others are copies of the last one. Nothing beyond `k` is read, but
+    at least as many vectors are written as a vector has lanes.
+    """
+
+    source: DType
+    dtype: DType
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine code."""
+        return f"turning_{self.source.short}_{self.dtype.short}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What it takes."""
+        return ("ptr %from", "i64 %step", "i64 %columns", "i64 %k", "ptr %to", "i64 %to_step")
+
+    def body(self, f: Function) -> None:
+        """Its code: squares, of which the last one overlaps the one before."""
+        v, k = Lanes(f, f.target.lanes(self.dtype.itemsize)), Value("i64", "%k")
+        columns = _lines(f, Value("ptr", "%from"), Value("i64", "%step"), Value("i64", "%columns"), v.count)
+
+        def square(at: Index, mask: Value | None) -> None:
+            found = [v.cast(v.load(self.source, column, at, mask), self.dtype) for column in columns]
+            to = f.at(Value("ptr", "%to"), f.mul(at, Value("i64", "%to_step")), 1)
+            for i, row in enumerate(transposed(v, found)):
+                v.store(row, f.at(to, f.mul(Value("i64", "%to_step"), i), 1))
+
+        with f.when(f.compare("sge", k, v.count)), f.loop(0, k, v.count) as loop:
+            square(f.min(loop.index, f.sub(k, v.count)), None)
+        with f.when(f.compare("slt", k, v.count)):
+            square(0, v.first(k))
+
+
+MicroKernel: TypeAlias = Tile | Dots | Turning
+
+
+def micro_module(key: MicroKernel, target: Target) -> Module:
+    """The code of a micro-kernel, to be compiled on its own: a module with one outside function, `key.name`."""
+    module = Module(key.name, target)
+    with module.function(key.name, key.parameters, external=True) as f:
+        key.body(f)
+    return module
+
+
+def call(f: Function, pointer: Value, *arguments: Index) -> None:
+    """Call a micro-kernel by its address."""
+    f.line(f"call void {pointer.name}({', '.join(f'i64 {x}' if isinstance(x, int) else str(x) for x in arguments)})")
+
+
+def _lines(f: Function, first: Value, step: Index, exist: Index, count: int) -> list[Value]:
+    last = f.sub(exist, 1)
+    return [f.at(first, f.mul(f.min(i, last), step), 1) for i in range(count)]
+
+
+def _multiply_add(v: Lanes, x: Value, y: Value, z: Value) -> Value:
+    """x * y + z, rounded once where the processor has an instruction for that."""
+    return v.call("llvm.fmuladd", x, y, z) if x.dtype.is_float else z + x * y

@@ -1,0 +1,35 @@
+"""What the body of an operation with loops of its own works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainrule.native.code import Function, Value
+from chainrule.native.operand import Operand
+
+
+@dataclass(slots=True)
+class Job:
+    """What a `Native` body works with.
+
+    Attributes:
+        f: the function in the making; units of work `f.begin` to `f.end` are to be done, whichever thread has them.
+        inputs, outputs: the tensors. Inputs may lie anywhere (any strides), outputs are in row-major order.
+        scratch: memory of this thread alone, of the size that was asked for.
+        status: where `fail_if` notes an error.
+    """
+
+    f: Function
+    inputs: Sequence[Operand]
+    outputs: Sequence[Operand]
+    scratch: Value | None
+    status: Value
+
+    def fail_if(self, condition: Value) -> None:
+        """If a truth value on one lane holds, the call raises `IndexingError` when the program is over.
+
+        Code goes on after it: what follows must not read or write outside of its operands all the same.
+        """
+        with self.f.when(condition):
+            self.f.line(f"store atomic i64 1, {self.status} monotonic, align 8")
