@@ -170,8 +170,13 @@ def test_what_is_no_tensor_is_part_of_the_signature() -> None:
     assert numbers(function(np.ones(2), 3)) == [4.0, 4.0]
     assert numbers(function(np.ones(2), 4)) == [5.0, 5.0]
     assert numbers(function(np.ones(2), 3, mode="times")) == [3.0, 3.0]
-    assert numbers(function(np.ones(2), True)) == [2.0, 2.0]
-    assert numbers(function(np.ones(2), 1)) == [2.0, 2.0]
+    kind = compile(lambda x, n: (x, type(n).__name__))
+    assert [kind(np.ones(2), n)[1] for n in (True, 1, False, 0, True)] == ["bool", "int", "bool", "int", "bool"]
+
+
+def test_an_argument_that_cannot_be_compared_is_an_error() -> None:
+    with pytest.raises(cr.DefinitionError, match=r"compile: \{1, 2\} cannot be told from others"):
+        compile(lambda x, n: x)(np.ones(2), {1, 2})
 
 
 def test_modules_that_train_or_evaluate_are_compiled_apart() -> None:

@@ -29,12 +29,12 @@ from chainrule.compiler.build import built
 from chainrule.compiler.profile import Profile
 from chainrule.compiler.report import KernelTable, kernel_table
 from chainrule.compiler.variant import Held, Variant
-from chainrule.errors import TraceError
+from chainrule.errors import DefinitionError, TraceError
 from chainrule.graph import Graph
 from chainrule.state import Tracing, current, current_recording
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.trace import trace_within
-from chainrule.trees import Structure, flatten, unflatten
+from chainrule.trees import Structure, flatten, static_parts, unflatten
 from chainrule.types import Array
 
 MANY = 16
@@ -86,17 +86,20 @@ class Compiled:
 
     def variant(self, structure: Structure, tensors: Sequence[Tensor]) -> Variant:
         """What the function is compiled to for these arguments; traced and compiled if that has not been done."""
-        key = (structure, *[x.type for x in tensors])
-        for variant in self.variants.get(key, ()):
-            if variant.fits():
-                self.last = variant
-                return variant
-        with self._lock:
-            made = self._compile(structure, tensors)
-            self.variants.setdefault(key, []).append(made)
-            self._warn()
-        self.last = made
-        return made
+        key = (_of_structure(structure), *[x.type for x in tensors])
+        variant = self._fitting(key)
+        if variant is None:
+            with self._lock:
+                variant = self._fitting(key)  # another thread may have been quicker
+                if variant is None:
+                    variant = self._compile(structure, tensors)
+                    self.variants.setdefault(key, []).append(variant)
+                    self._warn()
+        self.last = variant
+        return variant
+
+    def _fitting(self, key: Any) -> Variant | None:
+        return next((variant for variant in self.variants.get(key, ()) if variant.fits()), None)
 
     def _compile(self, structure: Structure, tensors: Sequence[Tensor]) -> Variant:
         context = Tracing()
@@ -199,6 +202,20 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {getattr(self.function, '__name__', self.function)}>"
+
+
+def _of_structure(structure: Structure) -> Any:
+    """What arguments hold beside tensors, as a part of a signature: True is not 1 there."""
+    static = static_parts(structure)
+    for x in static:
+        try:
+            hash(x)
+        except TypeError:
+            raise DefinitionError(
+                f"compile: {x!r:.60} cannot be told from others of its kind: beside tensors, arguments can be numbers, "
+                "texts and whatever else is hashable"
+            ) from None
+    return structure, *map(type, static)
 
 
 def _in_order(x: Array) -> Array:

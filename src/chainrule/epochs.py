@@ -114,9 +114,10 @@ def _rows(order: Any, shapes: Sequence[tuple[int, ...]]) -> Array:
     if len(sizes) != 1 or -1 in sizes:
         raise DataError(f"epoch: arrays of one first size are needed, not of shapes {[list(s) for s in shapes]}")
     size = sizes.pop()
-    rows = np.ascontiguousarray(np.asarray(order), np.int64)
-    if rows.ndim != 1:
-        raise DataError(f"epoch: the order must be a list of row numbers, not an array of shape {list(rows.shape)}")
+    given = np.asarray(order)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise DataError(f"epoch: the order must be a list of row numbers, not {given.dtype}{list(given.shape)}")
+    rows = np.ascontiguousarray(given, np.int64)
     if rows.size and not (-size <= rows.min() and rows.max() < size):
         outside = rows[(rows < -size) | (rows >= size)][0]
         raise IndexingError(f"epoch: there is no row {outside} among {size}")

@@ -18,6 +18,7 @@ from chainrule.compiler.simplify import simplified
 from chainrule.kernel import Map, Reduce
 from chainrule.nn.functional import softmax
 from chainrule.tensor import tensor
+from chainrule.testing import check_compiled
 from tests.compiler.programs import V3, calls_of, floats, graph_of, kinds, plan_of
 from tests.fuzz.cases import case_of
 
@@ -152,3 +153,14 @@ def test_kernels_of_equal_shape_share_their_code() -> None:
 
     calls = [*calls_of(plan_of(layers, floats(32, 64), *(floats(64, 64) for _ in range(6))).calls)]
     assert len(calls) == 6 and len({call.kernel for call in calls}) <= 2
+
+
+def test_kernels_that_read_the_same_numbers_the_other_way_round_do_not_share_their_code() -> None:
+    def sums(x: Any, y: Any) -> Any:
+        spread = [cr.broadcast_to(v, (2, 1, 1)) for v in (-x, x)]
+        return [cr.where(a < b, 0.0, y).sum() for a, b in (spread, spread[::-1])]
+
+    x, y = np.float32([2.0]), np.ones((2, 1, 1), np.float32)
+    graph = graph_of(sums, x, y)
+    check_compiled(graph, [x, y])
+    check_compiled(graph, [-x, y])

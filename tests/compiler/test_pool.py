@@ -160,10 +160,7 @@ def test_a_profile_says_how_long_each_call_and_barrier_took(code: Code, threads:
     for counter in counters:
         assert list(np.flatnonzero(counter)) == [0, 5, 10]
     seconds = counters[0] / the_runner().ticks_per_second()
-    assert 0 < seconds[0] < seconds[10]
-    assert seconds.sum() <= took * 1.01
-    if threads > 1:
-        assert counters[1][5] > counters[1][0]  # waiting for the first thread
+    assert 0 < seconds.sum() <= took * 1.01
 
 
 def test_a_profile_needs_counters_for_every_thread() -> None:

@@ -247,7 +247,7 @@ class _Drawing:
         """A copy of one buffer to another."""
         made = copied(x)
         self.buffers[made] = self.buffer(to)
-        return self.call(phase, work_of(copying(made, 0), self.target, ()))
+        return self.call(phase, work_of(copying(made, 0), self.target, {}))
 
     def buffer(self, node: Node) -> Buffer:
         """The buffer of a node."""

@@ -198,8 +198,8 @@ def _fitting(
     target: Target,
 ) -> Work | None:
     """A group's work, cut so that it need not wait for other threads; None if it must wait."""
-    bases = [homes.get(base, base) for base in group.bases()]
-    met = [written[base] for base in bases if base in written and written[base].units > 1]
+    homed = {base: homes.get(base, base) for base in group.bases()}
+    met = {base: written[home] for base, home in homed.items() if home in written and written[home].units > 1}
     work = work_of(group, target, met)
     if work.units > 1:
         return work if _agrees(work, touched, homes) else None

@@ -92,7 +92,7 @@ class Work:
             emit_loops(module, self.group, self.shape, positions)
 
 
-def work_of(group: Group, target: Target, met: Sequence[Cut]) -> Work:
+def work_of(group: Group, target: Target, met: Mapping[Node, Cut]) -> Work:
     """A group as work, cut as the buffers that it reads are if that can be."""
     if group.kind == "native":
         return Work(group, None, native_units(group), _arguments(group))
@@ -106,16 +106,16 @@ def work_of(group: Group, target: Target, met: Sequence[Cut]) -> Work:
     return Work(group, shape, shape.units(group), _arguments(group))
 
 
-def met_cuts(group: Group, met: Sequence[Cut]) -> list[tuple[int, int]]:
+def met_cuts(group: Group, met: Mapping[Node, Cut]) -> list[tuple[int, int]]:
     """Axes of a group, and blocks, that agree with how buffers are cut that it reads."""
     found: list[tuple[int, int]] = []
     accesses = [at for _, at in reads(group)] + (product_reads(group) if group.kind == "product" else [])
-    for cut in met:
-        for at in accesses:
-            for axis, stride in enumerate(at.strides):
-                agrees = stride and stride == cut.stride and -(-group.axes[axis] // cut.block) == cut.units
-                if agrees and (axis, cut.block) not in found:
-                    found.append((axis, cut.block))
+    for at in accesses:
+        cut = met.get(at.base)
+        for axis, stride in enumerate(at.strides):
+            agrees = cut and stride and stride == cut.stride and -(-group.axes[axis] // cut.block) == cut.units
+            if cut and agrees and (axis, cut.block) not in found:
+                found.append((axis, cut.block))
     return found
 
 
@@ -154,12 +154,12 @@ def signature(work: Work) -> Any:
         for x in node.inputs:
             base = x.base
             if base in group.where:
-                inputs.append(local[base])
+                inputs.append(("made", local[base]))
             elif is_number(base) and base not in buffers:
                 assert base.value is not None
                 inputs.append((base.type.dtype.name, base.value.tobytes()))
             else:
-                inputs.append(buffers[base])
+                inputs.append(("buffer", buffers[base]))
             inputs.append((x.type, x.place.strides, x.place.offset))
         attributes = tuple((k, hashable(v)) for k, v in node.attributes.items())
         nodes.append((node.op, attributes, node.type, node.place.strides, group.where[node], *inputs))

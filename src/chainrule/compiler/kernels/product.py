@@ -17,7 +17,7 @@ from chainrule.native.contraction import plan as fresh_plan
 from chainrule.native.lanes import Lanes
 from chainrule.native.target import Target
 
-SMALLEST_CUT, PIECES, LINE = 8, 16, 64
+SMALLEST_CUT, PIECES, LINE = 8, 4, 64
 """Rows of the smallest unit of work, into how many units rows are cut at most, and bytes of a cache line."""
 
 
@@ -85,7 +85,7 @@ def _apart(contraction: Contraction, target: Target) -> Plan:
         return found
     block = max(SMALLEST_CUT, contraction.m // PIECES // SMALLEST_CUT * SMALLEST_CUT)
     rows = plan(contraction, target, axis="m", block=block)
-    return rows if rows.units > 1 and rows.cycles <= 1.2 * found.cycles else found
+    return rows if rows.units > 1 and rows.cycles <= 1.5 * found.cycles else found
 
 
 def _surviving_axes(group: Group) -> list[int]:
