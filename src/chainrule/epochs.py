@@ -21,6 +21,9 @@ from chainrule.types import Array
 SLICE = 0.1
 """Seconds after which native code comes back to Python, for progress bars and Ctrl-C."""
 
+GROWTH = 8
+"""How much more may be done at once than was done before, until it is known how long steps take."""
+
 Progress = Callable[[int, int], Any]
 
 
@@ -32,6 +35,7 @@ class _Batches(Compiled):
             return step.function(*(take(x, rows, axis=0) for x in data))
 
         super().__init__(on_rows, step.options)
+        self.pace: dict[int, int] = {}  # by the id of a variant: how many steps fill a slice of time
 
     def moving(self, graph: Graph) -> Mapping[tuple[Kind, int], int]:
         """The rows move on, and so do the results."""
@@ -81,7 +85,7 @@ def epoch(
         raise DefinitionError(f"epoch: batch_size must be at least 1, not {batch_size}")
     tensors = [_in_order(as_tensor(x)) for x in data]
     rows = _rows(order, [x.shape for x in tensors])
-    batches = cast(_Batches, step.companions.setdefault("epoch", _Batches(step)))
+    batches = cast(_Batches, step.companions.get("epoch") or step.companions.setdefault("epoch", _Batches(step)))
     whole, rest = divmod(len(rows), batch_size)
     total = whole + (rest > 0)
     parts: list[list[Array]] = []
@@ -133,14 +137,14 @@ def _run(
     variant: Variant = batches.variant(signature, leaves)
     count = len(rows)
     results = [np.empty((count, *t.shape), t.dtype.numpy) for t in variant.outputs]
-    at, size = 0, 1
+    at = 0
     while at < count:
-        size = min(size, count - at)
+        size = min(batches.pace.get(id(variant), 1), count - at)
         started = time.perf_counter()
         variant.run([rows[at], *(x.known() for x in tensors)], [x[at:] for x in results], size)
         at += size
         if progress is not None:
             progress(done + at, total)
-        spent = max(time.perf_counter() - started, 1e-9)
-        size = max(1, min(2 * size if spent < SLICE / 2 else size, int(size * SLICE / spent)))
+        fitting = int(size * SLICE / max(time.perf_counter() - started, 1e-9))
+        batches.pace[id(variant)] = max(1, min(GROWTH * size, fitting), min(batches.pace.get(id(variant), 1), fitting))
     return variant.structure, results

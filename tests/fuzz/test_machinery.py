@@ -228,3 +228,50 @@ def test_an_operation_of_ones_own_is_compared_as_any_other(monkeypatch: pytest.M
         x = Tensor(TensorType(float32, (3,)), None)
         graph = Graph((x,), (apply(mine, x),))
     check_compiled(graph, [np.ones(3, np.float32)])
+
+
+def test_a_bad_index_is_an_error_of_compiled_code_too() -> None:
+    graph, inputs = graph_of(lambda x, i: x[i], X, np.array([7]))
+    with pytest.raises(IndexError, match="outside of its axis"):
+        check_compiled(graph, inputs)
+
+
+@pytest.mark.parametrize(
+    ("wrong_if", "words"),
+    [
+        (lambda graph: len(graph.outputs) == 1, r"alone, the first node that differs is %0 = <op exp>"),
+        (lambda graph: graph.outputs[0].op.name == "sum", r"alone, the first node that differs is %1 = <op sum>"),
+        (lambda graph: len(graph.nodes) == 3, r"with all nodes as results, result 0"),
+    ],
+)
+def test_the_first_node_that_differs_is_found(wrong_if: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(graph: Graph, inputs: Any, **_: Any) -> Any:
+        return [x + np.float32(wrong_if(graph)) for x in interpret(graph, inputs)]
+
+    monkeypatch.setattr("chainrule.testing.compiled.run_compiled", run)
+    with pytest.raises(AssertionError, match=words):
+        check_compiled(*graph_of(lambda x: x.exp().sum(), X))
+
+
+def test_what_takes_several_nodes_together_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, inputs = graph_of(lambda x: x.exp().sum(), X)
+
+    def run(graph: Graph, inputs: Any, **_: Any) -> Any:
+        return [x + np.float32(graph is whole) for x in interpret(graph, inputs)]
+
+    monkeypatch.setattr("chainrule.testing.compiled.run_compiled", run)
+    with pytest.raises(AssertionError, match="no node differs alone"):
+        check_compiled(whole, inputs)
+
+
+def test_parts_that_do_not_compile_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, inputs = graph_of(lambda x: x.exp().sum(), X)
+
+    def run(graph: Graph, inputs: Any, **_: Any) -> Any:
+        if graph is whole:
+            return [x + 1 for x in interpret(graph, inputs)]
+        raise RuntimeError("no code")
+
+    monkeypatch.setattr("chainrule.testing.compiled.run_compiled", run)
+    with pytest.raises(AssertionError, match="with all nodes as results, RuntimeError: no code"):
+        check_compiled(whole, inputs)
