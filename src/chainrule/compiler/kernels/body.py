@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.compiler.group import Group, Where
@@ -75,6 +75,7 @@ class Body:
         vector: the vector axis, or -1.
         mask: which lanes are in use, if not all.
         values: what has been made so far.
+        kept: nodes that were stored before: they are read rather than made.
     """
 
     f: Function
@@ -85,6 +86,7 @@ class Body:
     vector: int = -1
     mask: Value | None = None
     values: dict[Node, Value] = field(default_factory=dict[Node, Value])
+    kept: Collection[Node] = ()
 
     def evaluate(self, node: Node) -> Value:
         """The value of an elementwise node, and of all that it needs."""
@@ -92,6 +94,10 @@ class Body:
         while stack:
             here = stack[-1]
             if here in self.values:
+                stack.pop()
+                continue
+            if here in self.kept:
+                self.values[here] = self.load(access(self.group, here, self.group.where[here]))
                 stack.pop()
                 continue
             missing = [x.base for x in here.inputs if x.base in self.group.where and x.base not in self.values]

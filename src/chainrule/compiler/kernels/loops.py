@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import Body, access
+from chainrule.compiler.kernels.body import Body
 from chainrule.compiler.kernels.frame import Frame, is_map, phases
 from chainrule.kernel import Reduce
 from chainrule.native.code import Function, Index, Module, Value
@@ -160,14 +160,18 @@ class _Writer:
             lanes = self.wide if self.varies(node.inputs[0], group.reading[node], within) else Lanes(self.f, 1)
             starts.append(lanes.constant(node.type.dtype, node.op.kernel.start(node.type.dtype)))
 
+        ready = self.when.ready
+        before = {node for node in group.stored if group.is_inner(node) and ready[node] < phase}
+
         def step(at: dict[int, Index], carried: Sequence[Value], inside: Value | None) -> list[Value]:
             spot = self.body(at, dict(row.values), inside if within else mask, wide=shape.vector >= 0)
+            spot.kept = before
             results: list[Value] = []
             for node, total in zip(folds, carried, strict=True):
                 assert node.op is not None and isinstance(node.op.kernel, Reduce)
                 x = node.inputs[0]
                 if x.base in group.where:
-                    self.need(spot, x.base, phase)
+                    spot.evaluate(x.base)
                 value = spot.read(x, group.reading[node])
                 v = total.lanes
                 value = v.spread(value) if v.count > 1 and value.lanes.count == 1 else value
@@ -175,7 +179,7 @@ class _Writer:
                     value = v.select(inside, value, node.op.kernel.start(node.type.dtype))
                 results.append(node.op.kernel.combine(v, total, value))
             for node in kept:
-                self.need(spot, node, phase)
+                spot.evaluate(node)
             for node in kept:
                 spot.store(node)
             return results
@@ -199,25 +203,6 @@ class _Writer:
         if self.shape.vector < 0:
             return False
         return within or self.shape.vector in where
-
-    def need(self, spot: Body, node: Node, phase: int) -> None:
-        """Make an inner node; what an earlier phase has stored is read again."""
-        stack = [node]
-        while stack:
-            here = stack[-1]
-            if here in spot.values:
-                stack.pop()
-                continue
-            if here in self.group.stored and self.when.ready[here] < phase and self.group.is_inner(here):
-                spot.values[here] = spot.load(access(self.group, here, self.group.where[here]))
-                stack.pop()
-                continue
-            missing = [x.base for x in here.inputs if x.base in self.group.where and x.base not in spot.values]
-            if missing:
-                stack.extend(missing)
-                continue
-            spot.values[here] = spot.make(here)
-            stack.pop()
 
     def nest(
         self,
