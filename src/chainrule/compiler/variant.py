@@ -132,22 +132,26 @@ class Variant:
             if x.dtype is not dtype or x.shape != shape or not (self.small or x.flags.c_contiguous):
                 return None
             values.append(x)
-        return values if self.fits() else None
+        return values if not self.modes or self.fits() else None
 
     def call(self, values: Sequence[Array]) -> Any:
         """Run it once, and return what the function returns."""
         with RUNNING:
-            self.bind()
+            if self.bound != assignments.count or LAST.variant is not self:
+                self.bind()
+            self.clock.time = next_serial()
             if self.small:
                 for buffer, x in zip(self.entering, values, strict=True):
                     buffer[...] = x  # type: ignore[index]
-                results = self.leaving
+                self.program.run()
+                found = [buffer.copy() for buffer in self.leaving]  # type: ignore[union-attr]
             else:
                 values = self._apart(values)  # held until the program is over
                 results = self._enter(values)
-            self.program.run()
-            self.clock.time = next_serial()
-            found = [x if buffer is None else buffer.copy() for x, buffer in zip(results, self.leaving, strict=True)]
+                self.program.run()
+                found = [
+                    x if buffer is None else buffer.copy() for x, buffer in zip(results, self.leaving, strict=True)
+                ]
         if self.structure.kind is Leaf:
             return Tensor(self.outputs[0], found[0], source=_SOURCE)
         made = [Tensor(t, x, source=_SOURCE) for t, x in zip(self.outputs, found, strict=True)]
@@ -188,17 +192,16 @@ class Variant:
     def run(self, values: Sequence[Array], results: Sequence[Array], count: int) -> None:
         """Run a program that is a loop, for arguments and results that are where they are."""
         with RUNNING:
-            self.bind()
+            if self.bound != assignments.count or LAST.variant is not self:
+                self.bind()
             values = self._apart(values)
             self._put(values, results)
-            self.program.run(count)
             self.clock.time = next_serial()
+            self.program.run(count)
 
     def bind(self) -> None:
         """Make sure that the program sees the tensors from outside as they are now, and that these know who changes
         them."""
-        if self.bound == assignments.count and LAST.variant is self:
-            return
         for held in self.held:
             if held.tensor.value is not held.seen:
                 self._rebind(held)
