@@ -21,9 +21,6 @@ from chainrule.types import Array
 SLICE = 0.1
 """Seconds after which native code comes back to Python, for progress bars and Ctrl-C."""
 
-GROWTH = 8
-"""How much more may be done at once than was done before, until it is known how long steps take."""
-
 Progress = Callable[[int, int], Any]
 
 
@@ -35,7 +32,7 @@ class _Batches(Compiled):
             return step.function(*(take(x, rows, axis=0) for x in data))
 
         super().__init__(on_rows, step.options)
-        self.pace: dict[int, int] = {}  # by the id of a variant: how many steps fill a slice of time
+        self.pace: dict[int, float] = {}  # by the id of a variant: how many steps take a second
 
     def moving(self, graph: Graph) -> Mapping[tuple[Kind, int], int]:
         """The rows move on, and so do the results."""
@@ -139,12 +136,12 @@ def _run(
     results = [np.empty((count, *t.shape), t.dtype.numpy) for t in variant.outputs]
     at = 0
     while at < count:
-        size = min(batches.pace.get(id(variant), 1), count - at)
+        pace = batches.pace.get(id(variant), 0.0)
+        size = min(max(1, int(pace * min(SLICE, variant.program.crew.limit))), count - at)
         started = time.perf_counter()
         variant.run([rows[at], *(x.known() for x in tensors)], [x[at:] for x in results], size)
+        batches.pace[id(variant)] = size / max(time.perf_counter() - started, 1e-9)
         at += size
         if progress is not None:
             progress(done + at, total)
-        fitting = int(size * SLICE / max(time.perf_counter() - started, 1e-9))
-        batches.pace[id(variant)] = max(1, min(GROWTH * size, fitting), min(batches.pace.get(id(variant), 1), fitting))
     return variant.structure, results

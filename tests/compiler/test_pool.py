@@ -207,14 +207,14 @@ def test_threads_end_when_the_team_is_closed(code: Code, wait: float) -> None:
     before = set(threading.enumerate())
     team = pool.Team()
     tables = [np.array([END]) for _ in range(3)]
-    addresses = np.array([address(table) for table in tables])
-    team.launch(address(addresses), 0, 3)
+    request = np.array([team.address, 3, 0, *[address(table) for table in tables]])
+    team.launch(address(request), 3)
     started = set(threading.enumerate()) - before
     threading.Event().wait(wait)
     team.close()
     assert len(started) == 2
     assert not any(thread.is_alive() for thread in started)
-    team.launch(address(addresses), 0, 3)  # as other code that runs at exit may do
+    team.launch(address(request), 3)  # as other code that runs at exit may do
     team.close()
     assert set(threading.enumerate()) == before
 

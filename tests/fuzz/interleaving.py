@@ -11,8 +11,8 @@ from collections.abc import Generator
 
 import numpy as np
 
-from chainrule.compiler.program import Program
 from chainrule.compiler.runner import BARRIER, CALL, END, LOOP
+from chainrule.compiler.tables import Tables
 
 CALLED = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 
@@ -28,8 +28,8 @@ class Interleaved:
         self.seed = seed
         self.rng = np.random.default_rng(seed)
 
-    def __call__(self, program: Program) -> None:
-        starts = list(program.launch._tables)
+    def __call__(self, tables: Tables) -> None:
+        starts = tables.launch.tables
         players = [_play(start, start) for start in starts]
         waiting: list[Generator[int]] = []
         running = list(players)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from chainrule.types import Array
+
 ALIGN = 64
+
+
+def aligned(size: int, dtype: np.dtype[np.generic] | type = np.uint8) -> Array:
+    """An uninitialised array of `size` elements that starts at a cache line."""
+    item = np.dtype(dtype).itemsize
+    raw = np.empty(size * item + ALIGN, np.uint8)
+    start = -raw.ctypes.data % ALIGN
+    return raw[start : start + size * item].view(dtype)
 
 
 @dataclass(frozen=True)

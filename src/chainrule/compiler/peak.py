@@ -12,8 +12,8 @@ import numpy as np
 
 from chainrule.compiler.jit import Code, build
 from chainrule.compiler.machine import host_target
+from chainrule.compiler.memory import aligned
 from chainrule.compiler.pool import Launch, the_runner
-from chainrule.compiler.program import aligned
 from chainrule.compiler.runner import BARRIER, CALL, END
 from chainrule.native.code import Function, Index, Module, Value
 from chainrule.native.lanes import Lanes

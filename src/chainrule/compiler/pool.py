@@ -35,13 +35,12 @@ class Runner:
     """The functions of `runner.py`, to be called from Python; addresses are integers."""
 
     def __init__(self) -> None:
-        names = (runner.RUN, runner.LAUNCH, runner.ATTEND, runner.CLOCK)
+        names = (runner.LAUNCH, runner.ATTEND, runner.CLOCK)
         text = runner.runner_text(host_target(), architecture())
         self._code = build([text], names, host_target())
-        run, launch, attend, clock = (self._code[name] for name in names)
+        launch, attend, clock = (self._code[name] for name in names)
         i = c_int64
-        self.run: Callable[[int, int, int, int, int], None] = CFUNCTYPE(None, i, i, i, i, i)(run)
-        self.launch: Callable[[int, int, int, int], None] = CFUNCTYPE(None, i, i, i, i)(launch)
+        self.launch: Callable[[int], None] = CFUNCTYPE(None, i)(launch)
         self.attend: Callable[[int, int], None] = CFUNCTYPE(None, i, i)(attend)
         self._clock: Callable[[int], None] = CFUNCTYPE(None, i)(clock)
         self._now = c_int64()
@@ -87,15 +86,15 @@ class Team:
         self._words[runner.NAP] = nap
         self._words[runner.PATIENCE] = int(PATIENCE * self.runner.ticks_per_second())
 
-    def launch(self, tables: int, counters: int, threads: int) -> None:
-        """Run a program: `tables` is the address of an array of the addresses of tables."""
+    def launch(self, request: int, threads: int) -> None:
+        """Run a program on several threads: see the requests of `runner.py`."""
         with self.lock:
             if len(self._workers) < threads - 1:
                 # By another thread, which no interrupt of the user stops half-way.
                 grower = threading.Thread(target=self._grow, args=(threads,))
                 grower.start()
                 grower.join()
-            self.runner.launch(tables, counters, self.address, threads)
+            self.runner.launch(request)
 
     def _grow(self, threads: int) -> None:
         with self._growing:
@@ -158,18 +157,20 @@ class Launch:
     def __init__(self, tables: Sequence[int]) -> None:
         if not 1 <= len(tables) <= MAX_THREADS:
             raise ValueError(f"a program runs on 1 to {MAX_THREADS} threads, not {len(tables)}")
+        self.tables = tuple(tables)
         self.threads = len(tables)
-        self._tables = (c_int64 * len(tables))(*tables)
-        self._address = ctypes.addressof(self._tables)
-        self._first = tables[0]
-        self._run = the_runner().run
+        self._request = (c_int64 * (runner.TABLES + len(tables)))(0, len(tables), 0, *tables)
+        self._address = ctypes.addressof(self._request)
+        self._launch = the_runner().launch
 
     def __call__(self) -> None:
         """Run the program; returns when every thread has done its part."""
         if self.threads == 1:
-            self._run(self._first, 0, 0, 0, 1)
+            self._launch(self._address)
         else:
-            _team().launch(self._address, 0, self.threads)
+            team = _team()
+            self._request[runner.SHARED] = team.address
+            team.launch(self._address, self.threads)
 
     def profiled(self, counters: Sequence[int]) -> None:
         """The same, measured.
@@ -180,11 +181,12 @@ class Launch:
         """
         if len(counters) != self.threads:
             raise ValueError(f"{self.threads} threads need as many arrays of counters, not {len(counters)}")
-        if self.threads == 1:
-            self._run(self._first, counters[0], 0, 0, 1)
-        else:
-            array = (c_int64 * self.threads)(*counters)
-            _team().launch(self._address, ctypes.addressof(array), self.threads)
+        array = (c_int64 * self.threads)(*counters)
+        self._request[runner.COUNTED] = ctypes.addressof(array)
+        try:
+            self()
+        finally:
+            self._request[runner.COUNTED] = 0
 
 
 _current: Team | None = None

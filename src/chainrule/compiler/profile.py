@@ -134,14 +134,13 @@ def profiled(program: Program, names: Sequence[str], prepare: Callable[[], None]
         prepare: is called before each run, and is not measured.
         repeats: how often; by default as often as about half a second allows.
     """
-    if program.threads != get_threads():
-        program.prepare(get_threads())
-    threads, second = program.threads, the_runner().ticks_per_second()
+    threads, second = get_threads(), the_runner().ticks_per_second()
+    tables = program.on(threads)
     found = [(kernel, call) for kernel, call in kernels_of(program.blueprint, names) if isinstance(kernel, Kernel)]
     position = {id(call): i for i, (_, call) in enumerate(found)}
-    words = [np.array([word for word, _ in sites], np.int64) for sites in program.sites]
-    which = [np.array([position[id(call)] for _, call in sites], np.int64) for sites in program.sites]
-    counters = [np.zeros(size, np.int64) for size in program.sizes]
+    words = [np.array([word for word, _ in sites], np.int64) for sites in tables.sites]
+    which = [np.array([position[id(call)] for _, call in sites], np.int64) for sites in tables.sites]
+    counters = [np.zeros(size, np.int64) for size in tables.sizes]
     addresses = [x.ctypes.data for x in counters]
 
     nothing = np.array([END], np.int64)
@@ -151,7 +150,7 @@ def profiled(program: Program, names: Sequence[str], prepare: Callable[[], None]
         prepare()
         wake()  # so that nobody is asleep, as in training, where one step follows the other
         started = time.perf_counter()
-        program.run(counters=addresses if measured else ())
+        program.measured(threads, addresses if measured else ())
         return time.perf_counter() - started
 
     warm = min(run(False), run(True), run(False))

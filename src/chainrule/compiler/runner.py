@@ -37,25 +37,27 @@ POSTED, TABLE, THREADS, COUNTERS, START, ASLEEP, WAKE = range(16, 23)
 EPISODE, SEEN = 32, 33
 THREAD_WORDS = 48
 
+# A request: the memory in which threads meet, how many run, the address of an array with the address of the counters of
+# each, or 0, and then the tables of each.
+SHARED, ON, COUNTED, TABLES = range(4)
+
 # How often a thread that waits looks again before it lets others run each time, and before it naps each time. Few, as
 # on a busy machine the other thread may be waiting for this one's processor; letting others run where there are none
 # takes less than a microsecond.
 SPINS, YIELDS = 32, 10_000
 
 MODULE = "chainrule_runner"
-RUN, LAUNCH, ATTEND, CLOCK = "chainrule_run", "chainrule_launch", "chainrule_attend", "chainrule_clock"
+LAUNCH, ATTEND, CLOCK = "chainrule_launch", "chainrule_attend", "chainrule_clock"
 
 THREAD, COUNT = Value("i64", "%thread"), Value("i64", "%threads")
 _COMMON = ["ptr %shared", "i64 %thread", "i64 %threads"]
 
 
 def runner_text(target: Target, architecture: str) -> str:
-    """The module with the functions `RUN`, `LAUNCH`, `ATTEND` and `CLOCK`.
+    """The module with the functions `LAUNCH`, `ATTEND` and `CLOCK`.
 
-    `run(table, counters, shared, thread, threads)`: one thread's part of a program. Unless `counters` is null, the
-        clock's ticks within each CALL and BARRIER are added to the counter with the index of its first word.
-    `launch(tables, counters, shared, threads)`: a program on several threads, this one the first; both arguments are
-        arrays of addresses, `counters` may be null.
+    `launch(request)`: run a program, on this thread and maybe on others. If there are counters, the clock's ticks
+        within each CALL and BARRIER are added to the counter with the index of its first word.
     `attend(shared, thread)`: do what is launched for this thread; returns when nothing has been for a while, with the
         word ASLEEP set, or when QUIT is set.
     `clock(result)`: the clock's ticks.
@@ -66,7 +68,7 @@ def runner_text(target: Target, architecture: str) -> str:
     maker.wait()
     maker.barrier()
     maker.walk()
-    maker.run()
+    maker.post()
     maker.launch()
     maker.attend()
     return module.text()
@@ -237,19 +239,20 @@ class _Maker:
         advance(f.sub(0, count))
         return after
 
-    def run(self) -> None:
-        with self.module.function(RUN, ["ptr %table", "ptr %counters", *_COMMON], external=True) as f:
-            f.line(
-                "call void @walk(ptr %table, ptr null, ptr %table, ptr %counters,"
-                " ptr %shared, i64 %thread, i64 %threads)"
-            )
-
     def launch(self) -> None:
-        parameters = ["ptr %tables", "ptr %counters", "ptr %shared", "i64 %threads"]
-        with self.module.function(LAUNCH, parameters, external=True) as f:
+        with self.module.function(LAUNCH, ["ptr %request"], external=True) as f:
+            request = Value("ptr", "%request")
+            shared, counters = (f.load_pointer(self.word(f, request, i)) for i in (SHARED, COUNTED))
+            tables, threads = self.word(f, request, TABLES), f.load_index(self.word(f, request, ON))
+            given = f"ptr {tables.name}, ptr {counters.name}, ptr {shared.name}, i64 {threads.name}"
+            f.line(f"call void @post({given})")
+
+    def post(self) -> None:
+        """A request, taken apart."""
+        with self.module.function("post", ["ptr %tables", "ptr %counters", "ptr %shared", "i64 %threads"]) as f:
             tables = Value("ptr", "%tables")
-            episode = f.load_index(self.word(f, self.own(f, 0), EPISODE))
             with f.loop(1, COUNT) as each:
+                episode = f.load_index(self.word(f, self.own(f, 0), EPISODE))
                 own = self.own(f, each.index)
                 self.set(f, f.load_index(self.word(f, tables, each.index)), self.word(f, own, TABLE))
                 self.set(f, self.counters(f, each.index), self.word(f, own, COUNTERS))
@@ -276,7 +279,8 @@ class _Maker:
         """A thread's part of a program, and a last barrier: all parts are done after it."""
         pointers = [f.new("ptr", f"inttoptr {x} to ptr") for x in (table, counters)]
         common = f"ptr %shared, i64 {_text(thread)}, {threads}"
-        f.line(f"call void @{RUN}({pointers[0]}, {pointers[1]}, {common})")
+        start, counted = (x.name for x in pointers)
+        f.line(f"call void @walk(ptr {start}, ptr null, ptr {start}, ptr {counted}, {common})")
         f.line(f"call void @barrier({common})")
 
     def take(self, f: Function, flag: Value) -> Value:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.compiler.memory import aligned
 from chainrule.compiler.profile import Profile, profiled
-from chainrule.compiler.program import Program, aligned
+from chainrule.compiler.program import Program
 from chainrule.graph import Graph, names_of
 from chainrule.state import assignments
 from chainrule.tensor import Tensor, as_tensor, next_serial

@@ -10,7 +10,9 @@ from chainrule.apply import Bundle
 from chainrule.compiler.blueprint import blueprint
 from chainrule.compiler.jit import build
 from chainrule.compiler.machine import target_named
-from chainrule.compiler.program import Program, aligned
+from chainrule.compiler.memory import aligned
+from chainrule.compiler.program import Program
+from chainrule.compiler.tables import Tables
 from chainrule.compiler.threads import get_threads
 from chainrule.errors import IndexingError
 from chainrule.graph import Graph, names_of
@@ -71,7 +73,7 @@ def run_program(
     inputs: Sequence[Array],
     threads: int,
     count: int = 1,
-    launch: Callable[[Program], None] = lambda program: program.launch(),
+    launch: Callable[[Tables], None] = lambda tables: tables.launch(),
 ) -> list[Array]:
     """The results of a graph whose program is there already.
 
@@ -94,14 +96,13 @@ def run_program(
             stand_ins[id(outside)] = len(parameters)
             parameters.append(placed(new.type))
         assigned.append(parameters[stand_ins[id(outside)]])
-    program.prepare(threads)
+    tables = program.on(threads)
     for kind, arrays in (("parameter", parameters), ("output", outputs)):
         for i, x in enumerate(arrays):
             program.put((kind, i), x.ctypes.data)
     program.status[:] = 0
-    for word in program.counts:
-        program.words[word] = count
-    launch(program)
+    tables.repeat(count)
+    launch(tables)
     if program.status[0]:
         raise IndexingError("compiled code reports an index outside of its axis")
     for i, (place, value) in enumerate(zip(parameters, inputs, strict=False)):
