@@ -10,6 +10,7 @@ from typing import Literal
 
 from chainrule import ops
 from chainrule.errors import DefinitionError
+from chainrule.nn.dot_product import scaled_dot_product_attention as scaled_dot_product_attention
 from chainrule.ops.reduce import real
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 
