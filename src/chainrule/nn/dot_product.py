@@ -28,7 +28,8 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(query key^T scale + mask) value: for each query, a mean of the values, weighted by how well keys match.
 
-    Vaswani et al., "Attention is all you need", NIPS 2017.
+    Vaswani et al., "Attention is all you need", NIPS 2017. Without dropout, no matrix of weights is stored: see
+    `ops.attention`.
 
     Args:
         query: [..., L, E].
@@ -54,8 +55,11 @@ def scaled_dot_product_attention(
     mask = None if attn_mask is None else as_tensor(attn_mask, query.dtype)
     if enable_gqa:
         query, key, value, mask = _grouped(query, key, value, mask)
-    weights = attention_weights(query, key, mask, is_causal=is_causal, scale=scale)
-    out = dropout(weights, dropout_p, generator) @ value
+    if dropout_p == 0.0:
+        out, _ = ops.attention(query, key, value, _bias(mask, query, key), causal=is_causal, scale=scale)
+    else:
+        weights = attention_weights(query, key, mask, is_causal=is_causal, scale=scale)
+        out = dropout(weights, dropout_p, generator) @ value
     return out.flatten(-4, -3) if enable_gqa else out
 
 
@@ -63,10 +67,9 @@ def attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None = None, *, is_causal: bool = False, scale: float | None = None
 ) -> Tensor:
     """softmax(query key^T scale + mask) [..., L, S]; zeros for a query that may attend to no key."""
-    scores = (query @ key.mT) * (1.0 / sqrt(query.shape[-1]) if scale is None else scale)
-    if mask is not None:
-        _check_mask(mask, scores)
-        scores = ops.where(mask, scores, -inf) if mask.dtype is bool_ else scores + mask.cast(scores.dtype)
+    bias = _bias(mask, query, key)
+    scores = (query @ key.mT) * (1.0 / sqrt(max(query.shape[-1], 1)) if scale is None else scale)
+    scores = scores if bias is None else scores + bias
     if is_causal:
         scores = ops.where(np.tri(*scores.shape[-2:], dtype=np.bool_), scores, -inf)
     largest = ops.max(scores.detach(), -1, keepdims=True) if scores.shape[-1] else 0.0
@@ -102,13 +105,18 @@ def _together(*inputs: TensorLike) -> tuple[Tensor, ...]:
     return query, key, value
 
 
-def _check_mask(mask: Tensor, scores: Tensor) -> None:
+def _bias(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
+    """A mask as numbers to be added to scores. Raises `ShapeError` if it does not broadcast to them."""
+    if mask is None:
+        return None
+    scores = (*broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
     try:
-        fits = broadcast_shapes(mask.shape, scores.shape) == scores.shape
+        fits = broadcast_shapes(mask.shape, scores) == scores
     except ShapeError:
         fits = False
     if not fits:
-        raise ShapeError(f"a mask {mask.type} does not broadcast to scores {scores.type}, [..., queries, keys]")
+        raise ShapeError(f"a mask {mask.type} does not broadcast to scores {list(scores)}, [..., queries, keys]")
+    return ops.where(mask, as_tensor(0.0, query.dtype), -inf) if mask.dtype is bool_ else mask.cast(query.dtype)
 
 
 def _grouped(
