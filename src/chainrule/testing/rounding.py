@@ -8,9 +8,9 @@ stated here in units in the last place (ulps):
     several steps at once: attention and its derivative                 n ulps of each input
     arithmetic on what has errors already                               1 ulp of the result
 
-where n is the number of terms, for attention the size of the longest axis; terms may be added in any order, so that the
-sign of a sum that is zero is uncertain, too. The last line is there because a result may happen to depend on an error by
-its roundings alone, as at the top of a parabola.
+where n is the number of terms, for attention the size of the longest axis. Terms may be added in any order, so that
+the sign of a sum that is zero is uncertain, too. The last line is there because a result may happen to depend on an
+error by its roundings alone, as at the top of a parabola.
 
 What such an error does to the results depends on all that follows: it may vanish in a sum or be blown up by a
 difference, and where there is a jump (floor, a comparison, sorting, a cast to integers or to bfloat16) it does either
@@ -159,8 +159,8 @@ def _value(
 
 def _shaken(x: Array, rng: np.random.Generator, ulps: float) -> Array:
     """Numbers with random errors of up to so many ulps."""
-    factors = 1.0 + ulps * float(np.finfo(x.dtype).eps) * rng.uniform(-1.0, 1.0, x.shape)
-    return np.asarray(x * factors, x.dtype)
+    errors: Array = rng.uniform(-1.0, 1.0, x.shape) * (ulps * float(np.finfo(x.dtype).eps))
+    return np.asarray(x * (1.0 + errors), x.dtype)
 
 
 def error_of(op: Op, value: Array, inputs: Sequence[Array], attributes: dict[str, Any], inexact: bool) -> Array | None:
