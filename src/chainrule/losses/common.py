@@ -74,6 +74,14 @@ def class_weight(name: str, weight: TensorLike, like: Tensor, axis: int) -> Tens
     return found
 
 
+def power(x: Tensor, exponent: float) -> Tensor:
+    """x^exponent for x of at least 0, where the derivative at 0 is taken as 0."""
+    if exponent == 0.0:
+        return ops.ones_like(x)
+    is_zero = x == 0.0
+    return ops.where(is_zero, 0.0, ops.power(ops.where(is_zero, 1.0, x), exponent))
+
+
 def reduced(
     name: str,
     loss: Tensor,
