@@ -41,7 +41,8 @@ def ctc_loss(
     Args:
         log_probs: logarithms of the classes' probabilities, [T, N, C], or [T, C] for a single sequence.
         targets: classes without blanks, [N, S], of which those beyond a row's length count for nothing; or those of all
-            rows one after the other, [sum of the lengths]; or [S] for a single sequence.
+            rows one after the other, [sum of the lengths], which takes more room where a function is traced for lengths
+            that are not known yet; or [S] for a single sequence.
         input_lengths: how many steps of each row count, [N], or a number for a single sequence.
         target_lengths: likewise for the targets.
         blank: the class that stands for nothing.
