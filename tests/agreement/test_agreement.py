@@ -26,8 +26,12 @@ EXCEPTIONS = {
     "losses.dice_loss": "not in PyTorch",
     "losses.sigmoid_focal_loss": "not in PyTorch",
     "losses.softmax_focal_loss": "not in PyTorch",
+    "nn.KeyValueCache": "not in PyTorch",
+    "nn.LearnedPositions": "not in PyTorch",
     "nn.Module": "computes nothing",
+    "nn.RotaryPositions": "not in PyTorch",
     "nn.Sequential": "computes nothing of its own",
+    "nn.SinusoidalPositions": "not in PyTorch",
     "optim.Optimizer": "base of all optimizers",
 }
 

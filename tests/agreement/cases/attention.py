@@ -4,10 +4,11 @@ from tests.agreement.case import FunctionCase, Layer, LayerCase, booleans, exact
 
 CAUSAL = exactly([[i < j for j in range(4)] for i in range(4)])  # where nothing is attended to
 NEVER_ALL = exactly([[False, True, False], [False, False, True]])
+ITSELF = [floats(4, 3, 8)] * 3
 QUERY, KEY, VALUE = floats(2, 3, 4, 5), floats(2, 3, 6, 5), floats(2, 3, 6, 7)
 
 FUNCTIONS = [
-    FunctionCase("nn.functional.scaled_dot_product_attention", options, [QUERY, KEY, VALUE], peer="nn.functional.scaled_dot_product_attention")
+    FunctionCase("nn.functional.scaled_dot_product_attention", options, [QUERY, KEY, VALUE])
     for options in [
         *vary(is_causal=[False, True], scale=[None, 0.3]),
         {"attn_mask": booleans(4, 6)},
@@ -15,7 +16,7 @@ FUNCTIONS = [
         {"attn_mask": floats(2, 3, 4, 6)},
         {"attn_mask": exactly([[True] * 6, [False] * 6, [True] * 6, [False] * 5 + [True]])},
     ]
-]  # fmt: skip
+]
 
 HEADS = [
     LayerCase("MultiheadAttention", {"embed_dim": 8, "num_heads": 2, **options}, inputs, keywords=keywords)
@@ -34,14 +35,16 @@ HEADS = [
             for kdim, vdim in ((8, 8), (5, 7), (8, 7))
         ),
         ({}, [floats(4, 8), floats(3, 8), floats(3, 8)], {"attn_mask": floats(4, 3)}),
-        ({}, [floats(4, 3, 8), floats(4, 3, 8), floats(4, 3, 8)], {"attn_mask": CAUSAL}),
-        ({}, [floats(4, 3, 8), floats(4, 3, 8), floats(4, 3, 8)], {"attn_mask": CAUSAL, "is_causal": True}),
-        ({}, [floats(4, 3, 8), floats(6, 3, 8), floats(6, 3, 8)], {"attn_mask": floats(6, 4, 6), "need_weights": False}),
+        ({}, ITSELF, {"attn_mask": CAUSAL}),
+        ({}, ITSELF, {"attn_mask": CAUSAL, "is_causal": True}),
+        ({}, [floats(4, 3, 8), floats(6, 3, 8), floats(6, 3, 8)],
+         {"attn_mask": floats(6, 4, 6), "need_weights": False}),
         ({"dropout": 0.0}, [floats(4, 2, 8), floats(3, 2, 8), floats(3, 2, 8)],
          {"attn_mask": floats(4, 3), "key_padding_mask": floats(2, 3)}),
     ]
 ]  # fmt: skip
 
+BATCH_FIRST, BATCH_SECOND = [floats(2, 4, 6), floats(2, 3, 6)], [floats(4, 2, 6), floats(3, 2, 6)]
 SIZES = {"d_model": 6, "nhead": 2, "dim_feedforward": 10, "dropout": 0.0}
 OPTIONS = [
     *vary(activation=["relu", "gelu"], layer_norm_eps=[1e-5, 0.1], bias=[True, False]),
@@ -55,8 +58,8 @@ LAYERS = [
         ("TransformerDecoderLayer", 2, {"tgt_mask": CAUSAL}),
     ]
     for options in OPTIONS
-    for inputs in [[floats(2, 4, 6), floats(2, 3, 6)] if options.get("batch_first") else [floats(4, 2, 6), floats(3, 2, 6)]]
-]  # fmt: skip
+    for inputs in [BATCH_FIRST if options.get("batch_first") else BATCH_SECOND]
+]
 
 STACKS = [
     LayerCase(
