@@ -9,6 +9,8 @@ No rewrite changes a result beyond rounding; all but those that say so keep ever
     x * 1, x / 1                        x
     negative(negative(x))               x
     x + negative(y)                     x - y
+    f(reshape(matrix), ...), elementwise    reshape(f(matrix, ...)): see `flatten`
+    pad(x) + pad(y) + ... side by side  concat(x, y, ...): -0.0 stays what it is
     x / c for a power of two c          x * (1 / c)
     where(c, x, x)                      x
     reshape, permute_dims, broadcast_to of each other    one of them, or none
@@ -27,8 +29,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.compiler.flatten import on_matrix
 from chainrule.compiler.ir import Ir, Node, leaf, nodes_of, reachable
 from chainrule.graph import Graph
+from chainrule.kernel import Map
 from chainrule.op import REGISTRY, Op
 from chainrule.sources import Source
 from chainrule.types import Array, Shape, TensorType, bool_, size_of
@@ -88,12 +92,16 @@ class Simplifier:
     ) -> Node:
         """A node for an operation: a simpler one, one that exists, or a new one."""
         inputs = tuple([self.constant(x) if x.value is not None else x for x in inputs])
+        call = Made(self, op.name, inputs, attributes, type, source)
         rule = RULES.get(op.name)
-        simpler = None if rule is None else rule(Made(self, op.name, inputs, attributes, type, source))
+        simpler = None if rule is None else rule(call)
         if simpler is not None:
             return simpler
         if op.name == "identity":  # a wall between what is computed twice on purpose, as by checkpoint
             return Node(type, op, inputs, attributes, source=source)
+        flat = on_matrix(call) if isinstance(op.kernel, Map) and op.name in REGISTRY else None
+        if flat is not None:
+            return flat
         if _folds(op, inputs, type):
             with np.errstate(all="ignore"):
                 value = np.asarray(op.numpy(*[cast("Array", x.value) for x in inputs], **attributes))
@@ -213,7 +221,33 @@ def _add(call: Made) -> Node | None:
         return call.again("subtract", (x, y.inputs[0]), call.type)
     if x.op is not None and x.op.name == "negative":
         return call.again("subtract", (y, x.inputs[0]), call.type)
-    return None
+    return _concatenation(call, x, y)
+
+
+def _concatenation(call: Made, *terms: Node) -> Node | None:
+    """Slices of one tensor, as of queries, keys and values, have gradients that fill it without overlap."""
+    pads: list[Node] = []
+    stack = [*terms]
+    while stack:
+        x = stack.pop()
+        if x.op is not None and x.op.name == "add":
+            stack += x.inputs
+        elif (
+            x.op is not None and x.op.name == "pad" and not x.attributes["value"] and not any(x.attributes["interior"])
+        ):
+            pads.append(x)
+        else:
+            return None
+    whole, widths = call.type.shape, {x: (x.attributes["low"], x.attributes["high"]) for x in pads}
+    axes = {a for low, high in widths.values() for a in range(len(whole)) if low[a] or high[a]}
+    if len(axes) != 1:
+        return None
+    axis = axes.pop()
+    pads.sort(key=lambda x: widths[x][0][axis])
+    ends = [whole[axis] - widths[x][1][axis] for x in pads]
+    if [widths[x][0][axis] for x in pads] != [0, *ends[:-1]] or ends[-1] != whole[axis]:
+        return None
+    return call.again("concat", tuple(x.inputs[0] for x in pads), call.type, axis=axis)
 
 
 @_rule("where")
