@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import ops
+from chainrule import losses, ops
 from chainrule.compiler.fuse import Fusion
 from chainrule.compiler.layout import laid_out
 from chainrule.compiler.simplify import simplified
@@ -78,3 +78,16 @@ def test_a_chain_of_sums_is_not_made_again_in_every_block() -> None:
     np.testing.assert_allclose(step(*inputs).numpy(), blocks(*map(cr.tensor, inputs)).numpy(), rtol=1e-4, atol=1e-4)
     matrices = [row.bytes / row.count / (64 * 64 * 4) for row in step.kernels.rows]
     assert max(matrices) < 7
+
+
+def test_cross_entropy_over_many_classes_needs_memory_for_logits_and_their_gradient_alone() -> None:
+    examples = (floats(16, 4), floats(4, 70_000), np.arange(16))
+
+    def loss(h: Any, w: Any, target: Any) -> Any:
+        return losses.cross_entropy(h @ w, target)
+
+    step = cr.compile(cr.value_and_grad(loss))
+    found, wanted = step(*examples), cr.value_and_grad(loss)(*examples)
+    np.testing.assert_allclose(found[0].numpy(), wanted[0].numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found[1].numpy(), wanted[1].numpy(), rtol=1e-3, atol=1e-5)
+    assert step.kernels.arena < 2.1 * 16 * 70_000 * 4
