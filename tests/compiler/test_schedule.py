@@ -14,6 +14,7 @@ from chainrule.compiler.layout import laid_out
 from chainrule.compiler.schedule import Schedule, scheduled
 from chainrule.compiler.simplify import simplified
 from chainrule.graph import Graph
+from chainrule.nn.functional import softmax
 from chainrule.tensor import tensor
 from chainrule.testing.compiled import run_compiled
 from tests.compiler.programs import V3, V4, calls_of, floats, graph_of, plan_of
@@ -126,6 +127,12 @@ def test_a_chain_of_layers_meets_less_often_than_it_has_kernels() -> None:
     plan = plan_of(layers, floats(64, 64), *(floats(64, 64) for _ in range(10)))
     calls = [*calls_of(plan.calls)]
     assert len(calls) == 10 and calls[-1].phase == 0  # each thread keeps to its own rows
+
+
+def test_a_product_is_not_cut_into_single_rows_to_save_a_barrier() -> None:
+    plan = schedule_of(graph_of(lambda x, w: softmax(x) @ w, floats(768, 512), floats(512, 512)))
+    rows, product = (work for _, work in plan.works)
+    assert rows.units == 768 and product.group.kind == "product" and product.units <= 768 // 8
 
 
 def total_phases(plan: Blueprint) -> int:

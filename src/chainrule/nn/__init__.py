@@ -16,12 +16,22 @@ from chainrule.nn.activations import (
     Softplus,
     Tanh,
 )
+from chainrule.nn.batch_normalization import (
+    BatchNorm,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from chainrule.nn.containers import Sequential
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.embedding import Embedding
 from chainrule.nn.linear import Flatten, Identity, Linear
 from chainrule.nn.module import Module, Parameter, observe
-from chainrule.nn.normalization import BatchNorm, BatchNorm1d, LayerNorm
+from chainrule.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 
 __all__ = [
     "ELU",
@@ -29,11 +39,18 @@ __all__ = [
     "SELU",
     "BatchNorm",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GroupNorm",
     "Hardtanh",
     "Identity",
+    "InstanceNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -41,6 +58,7 @@ __all__ = [
     "Mish",
     "Module",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "SiLU",
