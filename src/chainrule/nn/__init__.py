@@ -33,8 +33,8 @@ from chainrule.nn.batch_normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from chainrule.nn.containers import Sequential
-from chainrule.nn.dropout import Dropout
+from chainrule.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
+from chainrule.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from chainrule.nn.embedding import Embedding
 from chainrule.nn.linear import Flatten, Identity, Linear
 from chainrule.nn.module import Module, Parameter, observe
@@ -55,12 +55,17 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AlphaDropout",
     "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
     "GroupNorm",
     "Hardshrink",
@@ -79,11 +84,16 @@ __all__ = [
     "LogSoftmax",
     "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "PReLU",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
