@@ -35,10 +35,11 @@ from chainrule.nn.batch_normalization import (
 )
 from chainrule.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
 from chainrule.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from chainrule.nn.embedding import Embedding
+from chainrule.nn.embedding import Embedding, EmbeddingBag
 from chainrule.nn.linear import Flatten, Identity, Linear
 from chainrule.nn.module import Module, Parameter, observe
 from chainrule.nn.normalization import GroupNorm, LayerNorm, RMSNorm
+from chainrule.nn.pairs import Bilinear, CosineSimilarity, PairwiseDistance
 from chainrule.nn.piecewise import (
     Hardshrink,
     Hardsigmoid,
@@ -60,11 +61,14 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
+    "CosineSimilarity",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GroupNorm",
@@ -87,6 +91,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
     "ParameterDict",
     "ParameterList",
