@@ -20,7 +20,7 @@ from chainrule.native.target import Target
 SMALLEST_CUT, PIECES, LINE = 8, 4, 64
 """Rows of the smallest unit of work, into how many units rows are cut at most, and bytes of a cache line."""
 
-DEAREST_CUT = 1.25
+DEAREST_CUT = 1.5
 """How many times as long a product may take in units that save waiting for other threads."""
 
 
