@@ -104,7 +104,7 @@ def _piece(f: Function, number: Index) -> tuple[Value, Value]:
     return f.at(Value("ptr", "%a"), a, 1), f.at(Value("ptr", "%b"), b, 1)
 
 
-def _zeros(tile: Tile | Swept, f: Function) -> list[Value]:
+def _zeros(tile: Tile | Swept | Depthwise, f: Function) -> list[Value]:
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
     return [v.constant(tile.dtype, 0)] * (tile.rows * tile.vectors)
 
@@ -126,7 +126,7 @@ def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Va
     return loop.results[2:]
 
 
-def _store_sums(tile: Tile | Swept, f: Function, sums: list[Value]) -> None:
+def _store_sums(tile: Tile | Swept | Depthwise, f: Function, sums: list[Value]) -> None:
     """Write the sums, or add them to what is there."""
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
     for adding in (False, True):
@@ -140,9 +140,9 @@ def _store_sums(tile: Tile | Swept, f: Function, sums: list[Value]) -> None:
 
 @dataclass(frozen=True)
 class Depthwise:
-    """Sums over several pieces of one row of b each, multiplied lane by lane: c[i, j] = sum of a[i, j] * b[j].
+    """Sums over several pieces, multiplied lane by lane: c[i, j] = sum over k of a[i, k, j] * b[k, j].
 
-    Takes the arguments of `Swept`, of which k and `add` are not looked at; rows of a are `step` bytes apart.
+    Takes the arguments of `Swept`. Rows of a are `step` bytes apart, `a_step` leads from one k to the next.
     """
 
     dtype: DType
@@ -162,20 +162,20 @@ class Depthwise:
 
     def body(self, f: Function) -> None:
         """Its code."""
-        v = Lanes(f, f.target.lanes(self.dtype.itemsize))
-        zeros = [v.constant(self.dtype, 0)] * (self.rows * self.vectors)
-        with f.loop(0, Value("i64", "%pieces"), 1, zeros) as loop:
-            (a, b), sums = _piece(f, loop.index), list(loop.values)
-            for j in range(self.vectors):
-                weight = v.load(self.dtype, b, j * v.count)
-                for i in range(self.rows):
-                    x, at = v.load(self.dtype, f.at(a, i * self.step, 1), j * v.count), i * self.vectors + j
-                    sums[at] = _multiply_add(v, x, weight, sums[at])
-            loop.next = sums
-        for i in range(self.rows):
-            row = f.at(Value("ptr", "%c"), f.mul(Value("i64", "%c_step"), i), 1)
-            for j in range(self.vectors):
-                v.store(loop.results[i * self.vectors + j], row, j * v.count)
+        v, zeros = Lanes(f, f.target.lanes(self.dtype.itemsize)), _zeros(self, f)
+        with f.loop(0, Value("i64", "%pieces"), 1, zeros) as pieces:
+            start = _piece(f, pieces.index)
+            with f.loop(0, Value("i64", "%k"), 1, [*start, *pieces.values]) as loop:
+                a, b, *sums = loop.values
+                for j in range(self.vectors):
+                    y = v.load(self.dtype, b, j * v.count)
+                    for i in range(self.rows):
+                        x, at = v.load(self.dtype, f.at(a, i * self.step, 1), j * v.count), i * self.vectors + j
+                        sums[at] = _multiply_add(v, x, y, sums[at])
+                steps = Value("i64", "%a_step"), Value("i64", "%b_step")
+                loop.next = [*(f.at(x, step, 1) for x, step in zip((a, b), steps, strict=True)), *sums]
+            pieces.next = loop.results[2:]
+        _store_sums(self, f, pieces.results)
 
 
 @dataclass(frozen=True)
