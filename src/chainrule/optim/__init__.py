@@ -7,25 +7,57 @@ from chainrule.optim.clipping import clip_grad_norm, clip_grad_value
 from chainrule.optim.groups import Group
 from chainrule.optim.muon import Muon
 from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.plateau import ReduceLROnPlateau
+from chainrule.optim.schedules import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+)
+from chainrule.optim.schedules_combined import ChainedScheduler, SequentialLR
+from chainrule.optim.schedules_cyclic import SWALR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from chainrule.optim.sgd import SGD
 from chainrule.optim.signs import Lion, Rprop
 
 __all__ = [
     "LAMB",
     "SGD",
+    "SWALR",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
     "Group",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
     "Lion",
+    "MultiStepLR",
+    "MultiplicativeLR",
     "Muon",
     "NAdam",
+    "OneCycleLR",
     "Optimizer",
+    "PolynomialLR",
     "RAdam",
     "RMSprop",
+    "ReduceLROnPlateau",
     "Rprop",
+    "SequentialLR",
+    "StepLR",
     "clip_grad_norm",
     "clip_grad_value",
 ]
