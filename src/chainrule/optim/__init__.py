@@ -3,8 +3,10 @@
 from chainrule.optim.adam import Adam, AdamW
 from chainrule.optim.adam_kin import LAMB, Adamax, NAdam, RAdam
 from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
+from chainrule.optim.averaging import AveragedModel, ExponentialMovingAverage, update_bn
 from chainrule.optim.clipping import clip_grad_norm, clip_grad_value
 from chainrule.optim.groups import Group
+from chainrule.optim.lbfgs import LBFGS
 from chainrule.optim.muon import Muon
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
@@ -27,6 +29,7 @@ from chainrule.optim.signs import Lion, Rprop
 
 __all__ = [
     "LAMB",
+    "LBFGS",
     "SGD",
     "SWALR",
     "Adadelta",
@@ -34,12 +37,14 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "AveragedModel",
     "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
     "CyclicLR",
     "ExponentialLR",
+    "ExponentialMovingAverage",
     "Group",
     "LRScheduler",
     "LambdaLR",
@@ -60,4 +65,5 @@ __all__ = [
     "StepLR",
     "clip_grad_norm",
     "clip_grad_value",
+    "update_bn",
 ]
