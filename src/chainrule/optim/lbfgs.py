@@ -22,6 +22,10 @@ CURVED = 1e-10
 """Steps along which the gradient has grown by less than this tell nothing of the curvature."""
 
 
+def _nothing() -> list[tuple[Array, Array]]:
+    return []
+
+
 @dataclass
 class _Memory:
     """What is known of the loss: the last step, and the changes of gradient y and parameters s of those before."""
@@ -32,7 +36,7 @@ class _Memory:
     scale: float = 1.0
     iterations: int = 0
     evaluations: int = 0
-    changes: list[tuple[Array, Array]] = field(default_factory=list)
+    changes: list[tuple[Array, Array]] = field(default_factory=_nothing)
 
     def turn(self, gradient: Array, history: int) -> None:
         """Take the direction for a gradient: minus the product with the inverse Hessian, by the two-loop recursion."""
