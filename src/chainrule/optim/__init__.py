@@ -1,5 +1,6 @@
 """Optimizers: how parameters follow from gradients."""
 
+from chainrule.optim import lr_scheduler
 from chainrule.optim.adam import Adam, AdamW
 from chainrule.optim.adam_kin import LAMB, Adamax, NAdam, RAdam
 from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
@@ -65,5 +66,6 @@ __all__ = [
     "StepLR",
     "clip_grad_norm",
     "clip_grad_value",
+    "lr_scheduler",
     "update_bn",
 ]
