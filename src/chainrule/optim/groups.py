@@ -73,17 +73,17 @@ class Group(UserDict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
             raise DefinitionError("the parameters of a group stay as they are; add_param_group takes further ones")
-        old, known = self.data.get(name), name in self.data
+        old = self.data.get(name)
         new = _placed(name, old, self._checked(name, value))
-        if name in self.checks and not _same(old, new):
+        if name not in self.checks:
+            self.data[name] = new
+        elif not _same(old, new):
             self.data[name] = new
             try:
                 self.changed(self)
             except DefinitionError:
                 self.data[name] = old
                 raise
-        elif not known or name not in self.checks:
-            self.data[name] = new
 
     def _checked(self, name: str, value: Any) -> Any:
         check = self.checks.get(name)
