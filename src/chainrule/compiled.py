@@ -9,8 +9,8 @@
         return loss
 
 The function is traced once for each signature: the types of its arguments, whatever they hold beside tensors, whether
-the modules that it calls train or evaluate, and the options of its optimizers. What it reads from outside (parameters, optimizer state, random
-generators) is read anew at each call, and what it assigns is updated in place.
+the modules that it calls train or evaluate, and the options of its optimizers. What it reads from outside (parameters,
+optimizer state, random generators) is read anew at each call, and what it assigns is updated in place.
 """
 
 from __future__ import annotations
