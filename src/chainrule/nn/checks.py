@@ -48,7 +48,7 @@ def written(*values: Any, **options: tuple[Any, Any]) -> str:
     def once(value: Any) -> Any:
         return value[0] if type(value) is tuple and len(set(value)) == 1 else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
-    named = [f"{name}={once(value)!r}" for name, (value, default) in options.items() if once(value) != default]
+    named = [f"{name}={once(value)!r}" for name, (value, default) in options.items() if once(value) != once(default)]
     return ", ".join([*(repr(once(value)) for value in values), *named])
 
 

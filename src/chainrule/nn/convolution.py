@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 from chainrule import ops
 from chainrule.errors import DefinitionError, ShapeError
 from chainrule.nn.checks import whole, wholes, written
-from chainrule.nn.functional.convolution import ConvPadding, batched
+from chainrule.nn.functional.axes import batched
+from chainrule.nn.functional.convolution import ConvPadding
 from chainrule.nn.functional.padding import pad
 from chainrule.nn.initializers import fans, uniform
 from chainrule.nn.module import Module, Parameter

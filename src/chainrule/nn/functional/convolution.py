@@ -11,26 +11,13 @@ from typing import Literal, TypeAlias
 
 from chainrule import ops
 from chainrule.errors import ShapeError
+from chainrule.nn.functional.axes import batched
 from chainrule.ops.reduce import computable
 from chainrule.ops.window import PerAxis, per_axis, positions
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import Shape, size_of
 
 ConvPadding: TypeAlias = PerAxis | Literal["same", "valid"]
-
-
-def batched(name: str, x: TensorLike, axes: int, compute: Callable[[Tensor], Tensor]) -> Tensor:
-    """What is computed from [batch, channels, *sizes], also for a single example without the batch axis.
-
-    Raises `ShapeError`, with the name, for another number of axes.
-    """
-    x = as_tensor(x)
-    if x.ndim == axes + 2:
-        return compute(x)
-    if x.ndim != axes + 1:
-        sizes = ("length", "height, width", "depth, height, width")[axes - 1]
-        raise ShapeError(f"{name}: an input [batch, channels, {sizes}] or [channels, {sizes}] is needed, not {x.type}")
-    return compute(x.expand_dims(0)).squeeze(0)
 
 
 def _convolved(
