@@ -140,7 +140,7 @@ def _place_type(y: TensorType, chosen: TensorType, size: Shape, **geometry: Any)
 def _window_place(
     y: Array, chosen: Array, size: Shape, window: Shape, stride: Shape, padding: Padding, dilation: Shape
 ) -> Array:
-    parts = elements_of(y.shape, window, stride, dilation)
+    parts = reversed([*elements_of(y.shape, window, stride, dilation)])  # the first window first
     zero = y.dtype.type(0)
     return added_up(y, size, padding, ((part, np.where(chosen == number, y, zero)) for number, part in parts))
 

@@ -79,7 +79,7 @@ def _spread_type(y: TensorType, size: Shape, scale: float, **geometry: Any) -> T
 def _window_spread(
     y: Array, size: Shape, window: Shape, stride: Shape, padding: Padding, dilation: Shape, scale: float
 ) -> Array:
-    parts = elements_of(y.shape, window, stride, dilation)
+    parts = reversed([*elements_of(y.shape, window, stride, dilation)])  # the first window first
     return added_up(y, size, padding, ((part, y) for _, part in parts)) * y.dtype.type(scale)
 
 
