@@ -16,6 +16,7 @@ from chainrule.compiler.effort import Effort, bytes_of, effort
 from chainrule.compiler.ir import Ir, Node
 from chainrule.compiler.kernels.own import native_micros, native_scratch
 from chainrule.compiler.kernels.product import ProductFrame
+from chainrule.compiler.kernels.sweep import SweepFrame
 from chainrule.compiler.layout import copied, laid_out
 from chainrule.compiler.memory import Lifetime, Plan, planned
 from chainrule.compiler.schedule import Schedule, copying, scheduled
@@ -263,6 +264,11 @@ class _Drawing:
         if isinstance(work.shape, ProductFrame):
             own, scratch = self.product_arguments(work, work.shape)
             arguments = own + arguments
+        elif isinstance(work.shape, SweepFrame):
+            x, w = work.group.root.inputs
+            y = self.buffer(work.group.root) if work.group.stored == [work.group.root] else Buffer("scratch")
+            own = [self.shifted(x), self.shifted(w), y, Buffer("scratch"), *self.micros(work.shape.plan.kernels)]
+            arguments, scratch = own + arguments, work.shape.plan.scratch
         elif work.shape is None:
             arguments += [Buffer("scratch"), Buffer("status"), *self.micros(native_micros(work.group, self.target))]
             scratch = native_scratch(work.group)
