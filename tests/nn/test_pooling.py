@@ -10,7 +10,7 @@ import pytest
 from chainrule import nn
 from chainrule.autodiff import grad
 from chainrule.compiled import compile
-from chainrule.errors import DefinitionError, ShapeError
+from chainrule.errors import DefinitionError, IndexingError, ShapeError
 from chainrule.nn import functional as F
 from chainrule.tensor import tensor
 from chainrule.testing import check_gradients
@@ -103,6 +103,27 @@ def test_channels_that_come_last_are_pooled_without_a_copy() -> None:
     expected = np.where(x.numpy().reshape(2, 4, 2, 3, 2, 17) == largest, largest, 0.0)
     np.testing.assert_array_equal(step(x).numpy(), expected.reshape(x.shape))
     assert "window_place" in str(step.kernels) and "copy" not in str(step.kernels)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_unpooling_puts_values_back_where_pooling_found_them(axes: int) -> None:
+    x = RNG.uniform(1, 2, size=(2, 3, *SIZES[:axes]))
+    values, indices = getattr(nn, f"MaxPool{axes}d")(2, return_indices=True)(x)
+    found = getattr(nn, f"MaxUnpool{axes}d")(2)(values, indices, output_size=x.shape).numpy()
+    assert (found != 0).sum() == values.size
+    np.testing.assert_array_equal(found[found != 0], x[found != 0])
+    back, places = getattr(F, f"max_unpool{axes}d"), indices[:1, :1]
+    check_gradients(lambda y: back(y, places, 2, output_size=x.shape), (values.numpy()[:1, :1],))
+
+
+def test_unpooling_says_what_does_not_fit() -> None:
+    x, indices = np.ones((1, 2, 2)), np.zeros((1, 2, 2), np.int64)
+    with pytest.raises(ShapeError, match=r"max_unpool2d: output_size \(6, 4\) must be nearer to \[4, 4\] than"):
+        nn.MaxUnpool2d(2)(x, indices, (6, 4))
+    with pytest.raises(ShapeError, match="an index is needed for each value"):
+        nn.MaxUnpool2d(2)(x, indices[:, :1])
+    with pytest.raises(IndexingError):
+        nn.MaxUnpool2d(2)(x, indices + 16)
 
 
 def test_layers_are_written_as_in_code() -> None:

@@ -97,6 +97,7 @@ from chainrule.nn.resampling import (
     Unfold,
     Upsample,
 )
+from chainrule.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "ELU",
@@ -154,6 +155,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "MultiLabelMarginLoss",

@@ -1,6 +1,8 @@
 """Pooling over windows, and to given sizes."""
 
-from tests.agreement.case import FunctionCase, LayerCase, floats, vary
+import numpy as np
+
+from tests.agreement.case import FunctionCase, LayerCase, exactly, floats, vary
 
 SIZES = (7, 9, 6)
 CEIL = {"stride": 2, "padding": 1, "ceil_mode": True}
@@ -60,5 +62,24 @@ CASES = [
             ("adaptive_avg_pool", {"output_size": 5}),
             ("adaptive_max_pool", {"output_size": 5}),
         ]
+    ),
+    *(
+        LayerCase(
+            f"MaxUnpool{axes}d",
+            {"kernel_size": 2, **options},
+            [floats(2, *(1,) * (axes - 1), 3), exactly(indices)],
+            keywords=keywords,
+        )
+        for axes in (1, 2, 3)
+        for indices in [np.reshape([1, 2, 5, 0, 3, 4], (2, *(1,) * (axes - 1), 3)).tolist()]
+        for options, keywords in [({}, {}), ({}, {"output_size": (*(2,) * (axes - 1), 7)}), ({"stride": 3}, {})]
+    ),
+    *(
+        FunctionCase(
+            f"nn.functional.max_unpool{axes}d",
+            {"kernel_size": (*(1,) * (axes - 1), 2)},
+            [floats(1, *(1,) * (axes - 1), 3), exactly(np.reshape([1, 2, 5], (1, *(1,) * (axes - 1), 3)).tolist())],
+        )
+        for axes in (1, 2, 3)
     ),
 ]

@@ -47,6 +47,7 @@ from chainrule.nn.functional.resampling import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+from chainrule.nn.functional.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -78,6 +79,9 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "pad",
     "pixel_shuffle",
