@@ -50,10 +50,8 @@ def _max_pool_type(x: TensorType, **geometry: Any) -> tuple[TensorType, TensorTy
 
 def _max_pool(x: Array, window: Shape, stride: Shape, padding: Padding, dilation: Shape) -> tuple[Array, Array]:
     places = places_of(x.shape, window, stride, padding, dilation)
-    padded, valid = (
-        padded_with(x, padding, 0.0),
-        padded_with(np.ones(x.shape[x.ndim - len(window) :], bool), padding, False),
-    )
+    padded = padded_with(x, padding, 0.0)
+    valid = padded_with(np.ones(x.shape[x.ndim - len(window) :], bool), padding, False)
     best, chosen = np.full(places, -np.inf, x.dtype), np.full(places, -1)
     for number, part in elements_of(places, window, stride, dilation):
         found = padded[part]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol
 
 from chainrule.native.code import Function, Index, Value
 from chainrule.native.job import Job
@@ -26,20 +26,20 @@ def pool_units(x: TensorType, *others: TensorType, **geometry: Any) -> int:
     return units_of(x.size * x.dtype.itemsize, x.size)
 
 
-class Folding:
-    """How elements of a window are folded: `start`, a `step` for each of them, `finish`."""
+class Folding(Protocol):
+    """How the elements of a window are folded. Whole windows are those that lie inside."""
 
     def start(self, v: Lanes, at: list[Index], axis: int, *, whole: bool) -> list[Value]:
-        """What to begin with, at a place of the output; whole windows are those that lie inside."""
-        raise NotImplementedError
+        """What to begin with, at places of the output that are side by side along an axis."""
+        ...
 
     def step(self, v: Lanes, so_far: list[Value], found: Value, number: Index, *, whole: bool) -> list[Value]:
         """One more element, whose number in the window is given."""
-        raise NotImplementedError
+        ...
 
     def finish(self, v: Lanes, so_far: list[Value], at: list[Index], axis: int, *, whole: bool) -> None:
         """Store the result."""
-        raise NotImplementedError
+        ...
 
 
 def _each_window(job: Job, folding: Folding, units: int, **geometry: Any) -> None:
@@ -139,7 +139,7 @@ class _Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Largest(Folding):
+class _Largest:
     """The largest element, of equal ones the first; the first NaN counts as the largest. Padding does not count."""
 
     job: Job
@@ -169,7 +169,7 @@ def max_pool_loops(job: Job, **geometry: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum(Folding):
+class _Sum:
     """The sum of all elements, times a number."""
 
     job: Job
@@ -191,7 +191,7 @@ def window_sum_loops(job: Job, scale: float, **geometry: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picked(Folding):
+class _Picked:
     """The element at a position, 0 where that is padding."""
 
     job: Job
