@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "nn.Sequential": "computes nothing of its own",
     "nn.functional.hardsigmoid": "PyTorch divides by 6 in float32 only",
     "nn.functional.swiglu": "is not in PyTorch",
+    "optim.Muon": "PyTorch rounds to bfloat16 at each step of its iteration",
     "optim.Optimizer": "base of all optimizers",
 }
 
