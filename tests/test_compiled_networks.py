@@ -111,7 +111,7 @@ class Transformer(nn.Module):
     def __init__(self, dtype: DType, again: bool) -> None:
         self.token = nn.Embedding(20, 16, dtype=dtype)
         self.place = nn.Embedding(12, 16, dtype=dtype)
-        self.blocks = nn.Sequential(*(Part(again, Block(16, 2, dtype)) for _ in range(3)))
+        self.blocks = nn.Sequential(*(Part(again, Block(16, 2, dtype)) for _ in range(2)))
         self.norm, self.out = nn.LayerNorm(16, dtype=dtype), nn.Linear(16, 10, bias=False, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
