@@ -153,6 +153,16 @@ def test_who_touches_memory_outside_of_a_buffer_dies(kind: str, place: str) -> N
     assert found.returncode < 0 and found.stdout == "fine\n"
 
 
+def test_zeros_that_are_set_beside_others_may_keep_their_sign() -> None:
+    parts = [np.array([[0.0, -0.0, 1.0]], np.float32), np.array([[-0.0, 0.0, 2.0]], np.float32)]
+
+    def beside(x: Any, y: Any) -> Any:
+        return cr.pad(x, [(0, 1), (0, 0)]) + cr.pad(y, [(1, 0), (0, 0)])
+
+    check_compiled(*graph_of(beside, *parts))
+    check_compiled(*graph_of(lambda x, y: beside(x, y)[:1] + x, *parts))
+
+
 def test_memory_is_not_zero_before_it_is_written() -> None:
     assert all((allocate(100) == 0xFF).all() for allocate in ALLOCATE.values())
 

@@ -31,6 +31,7 @@ import numpy as np
 from chainrule.graph import Graph
 from chainrule.op import Op
 from chainrule.samples import readable, type_of
+from chainrule.tensor import Tensor
 from chainrule.testing.operations import listed
 from chainrule.types import Array, TensorType, size_of
 
@@ -122,10 +123,20 @@ def rounded(
                 continue
             given = [known[id(x)] for x in node.inputs]
             inexact = any(id(x) in tainted for x in node.inputs)
-            known[id(node)] = _value(node.op, given, node.attributes, rng, inexact)
+            value: Any = _value(node.op, given, node.attributes, rng, inexact)
+            if rng is not None and _is_joined(node):
+                signs = rng.choice((-1.0, 1.0), np.shape(value)).astype(node.type.dtype.numpy)
+                value = np.where(value == 0, np.copysign(value, signs), value)
+            known[id(node)] = value
             if inexact or node.op.name in INEXACT or node.op.name in SUMS | STEPS or "graph" in node.attributes:
                 tainted.add(id(node))
     return [np.asarray(known[id(x)]) for x in graph.results]
+
+
+def _is_joined(node: Tensor) -> bool:
+    """Whether a sum may be carried out as one thing set beside the other, so that zeros keep their sign."""
+    padded = any(x.op is not None and x.op.name == "pad" for x in node.inputs)
+    return node.op is not None and node.op.name == "add" and padded and node.type.dtype.is_float
 
 
 def _value(
