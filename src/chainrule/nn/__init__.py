@@ -22,18 +22,25 @@ from chainrule.nn.embedding import Embedding
 from chainrule.nn.linear import Flatten, Identity, Linear
 from chainrule.nn.module import Module, Parameter, observe
 from chainrule.nn.normalization import BatchNorm, BatchNorm1d, LayerNorm
+from chainrule.nn.recurrent import GRU, LSTM, RNN
+from chainrule.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "BatchNorm",
     "BatchNorm1d",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "Hardtanh",
     "Identity",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -41,6 +48,7 @@ __all__ = [
     "Mish",
     "Module",
     "Parameter",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",
