@@ -9,7 +9,8 @@ Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class _Arrays:
     """The functions of cells, on arrays."""
 
     def sigmoid(self, x: Numbers) -> Numbers:
-        numpy: Callable[[Numbers], Numbers] = SIGMOID.numpy
+        numpy: Any = SIGMOID.numpy
         return numpy(x)
 
     def tanh(self, x: Numbers) -> Numbers:
@@ -56,8 +57,7 @@ class _Arrays:
         return np.maximum(x, 0)
 
     def where_positive(self, x: Numbers, y: Numbers) -> Numbers:
-        found: Array = np.where(x > 0, y, np.zeros_like(y))
-        return found
+        return np.where(x > 0, y, 0.0)
 
 
 class _Tensors:

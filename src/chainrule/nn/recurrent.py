@@ -71,10 +71,10 @@ class _Recurrent(Module):
         return ("", "_reverse") if self.bidirectional else ("",)
 
     def _run(
-        self, x: TensorLike, starts: Sequence[TensorLike] | None, lengths: TensorLike | None
+        self, given: TensorLike, starts: Sequence[TensorLike] | None, lengths: TensorLike | None
     ) -> tuple[Tensor, list[Tensor]]:
         """The output, and the last states of all layers and directions."""
-        x = self._checked(as_tensor(x))
+        x = self._checked(as_tensor(given))
         batched = x.ndim == 3
         if not batched:
             x = x.expand_dims(1)
@@ -104,9 +104,11 @@ class _Recurrent(Module):
         """One layer in one direction: what it makes of each step, and its last states."""
         is_reverse = suffix.endswith("_reverse")
         weights = {name: getattr(self, name + suffix) for name in ("weight_ih", "weight_hh")}
-        projected = x @ weights["weight_ih"].T
-        if self.bias:
+        steps, batch, entering = x.shape
+        projected = x.reshape(steps * batch, entering) @ weights["weight_ih"].T
+        if self.bias:  # before the steps are told apart, so that it is added where the product is made
             projected = projected + getattr(self, "bias_ih" + suffix)
+        projected = projected.reshape(steps, batch, projected.shape[-1])
         if is_reverse:  # after the product, whose operands stay as they are
             projected = _reversed(projected, lengths)
         bias = getattr(self, "bias_hh" + suffix) if self.bias else ops.zeros(projected.shape[-1:], projected.dtype)
