@@ -163,8 +163,9 @@ def _pull(
 
 
 def _draw_cell(draw: Draw) -> tuple[str, int, int, int]:
-    batch, hidden = draw.shape(2)
-    return draw.choice(tuple(CELLS)), draw.integer(1, 3), batch, hidden
+    most = 2 if draw.longest <= 4 else draw.longest  # differences of second derivatives of larger ones take long
+    batch, hidden = (min(n, most) for n in draw.shape(2))
+    return draw.choice(tuple(CELLS)), draw.integer(1, most), batch, hidden
 
 
 def _draw_forward(draw: Draw) -> Sample:

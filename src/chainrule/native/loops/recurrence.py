@@ -9,7 +9,7 @@ panels for the micro-kernels of matrix products; sums of a panel become gates an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,9 +135,62 @@ class _LaneMaths:
         return self.v.select(self.v.greater(x, 0.0), y, 0.0)
 
 
-Finish = Callable[[Lanes, Index, Index, Index, "Value | None"], None]
-"""`finish(v, row, sums, column, mask)` is called while code is made, for a vector of columns of a row of the batch,
-whose sums are elements `sums`, ... of the memory for them; with a mask only the lanes where that holds exist."""
+@dataclass
+class _Spot:
+    """A vector of columns in two rows of the batch, side by side, so that two chains of functions run at a time; where
+    there is no second row, the first one again.
+
+    Attributes:
+        half: the lanes of one row.
+        rows: the two rows.
+        sums: where the sums of each are.
+        column: the first column.
+        mask: of the lanes of a row, which exist; None for all.
+    """
+
+    half: Lanes
+    rows: tuple[Index, Index]
+    sums: tuple[Value, Value]
+    column: Index
+    mask: Value | None
+
+    @property
+    def maths(self) -> _LaneMaths:
+        """The functions of cells on both rows."""
+        return _LaneMaths(Lanes(self.half.f, 2 * self.half.count))
+
+    def load(self, x: Operand, *leading: Index, parts: int = 1) -> list[Value]:
+        """These columns of each part of the last axis, for positions on the axes before the rows of the batch."""
+        return [
+            self._both(x.load(self.half, at, len(at) - 1, self.mask) for at in ats)
+            for ats in self._at(x, leading, parts)
+        ]
+
+    def store(self, x: Operand, values: Sequence[Value], *leading: Index) -> None:
+        """Write to where `load` reads."""
+        half = self.half.count
+        for value, ats in zip(values, self._at(x, leading, len(values)), strict=True):
+            for i, at in enumerate(ats):
+                one = value.lanes.shuffle(value, value, range(i * half, (i + 1) * half))
+                x.store(one, at, len(at) - 1, self.mask)
+
+    def load_sums(self, dtype: DType, part: int) -> Value:
+        """The sums of a part."""
+        return self._both(self.half.load(dtype, at, part * _sums_bytes() // dtype.itemsize) for at in self.sums)
+
+    def _at(self, x: Operand, leading: Sequence[Index], parts: int) -> Iterator[list[tuple[Index, ...]]]:
+        each = x.shape[-1] // parts if parts else 0
+        for i in range(parts):
+            column = self.half.f.add(self.column, i * each)
+            yield [(*leading, row, column)[-len(x.shape) :] for row in self.rows]
+
+    def _both(self, values: Iterable[Value]) -> Value:
+        x, y = values
+        return self.half.shuffle(x, y, range(2 * self.half.count))
+
+
+Finish = Callable[[_Spot], None]
+"""Called while code is made, when all sums of a spot are there."""
 
 
 class _Products:
@@ -216,9 +269,10 @@ class _Products:
                     sums = f.at(self.sums, self.sums_of(part.index, f.sub(tile.index, block.index)), self.size)
                     kernel = self._kernel(rows, last)
                     call(f, kernel, at, a_step * self.size, b, self.line, sums, self.line, depth, adding)
-            column = f.mul(panel.index, s.width)
-            with f.loop(block.index, stop) as row:
-                self._finish(row.index, self.sums_of(0, f.sub(row.index, block.index)), column, finish)
+            with f.loop(block.index, stop, 2) as row:
+                rows = (row.index, f.min(f.add(row.index, 1), f.sub(stop, 1)))
+                sums = [f.at(self.sums, self.sums_of(0, f.sub(i, block.index)), self.size) for i in rows]
+                self._finish(rows, (sums[0], sums[1]), f.mul(panel.index, s.width), finish)
 
     def sums_of(self, part: Index, row: Index) -> Index:
         """The element of the memory for sums where those of a row of a block start."""
@@ -237,29 +291,21 @@ class _Products:
             return wide(s.rows)
         return f.new("ptr", f"select {f.compare('eq', rows, s.rows)}, {wide(s.rows)}, {wide(s.last_rows)}")
 
-    def _finish(self, row: Index, sums: Index, column: Index, finish: Finish) -> None:
-        """Hand over the vectors of a row."""
+    def _finish(self, rows: tuple[Index, Index], sums: tuple[Value, Value], column: Index, finish: Finish) -> None:
+        """Hand over the vectors of a panel in two rows."""
         f, v = self.f, Lanes(self.f, self.s.lanes)
         columns = f.min(self.s.width, f.sub(self.hidden, column))
         whole = f.mul(f.div(columns, v.count), v.count)
+
+        def spot(at: Index, mask: Value | None) -> _Spot:
+            here = [f.at(x, at, self.size) for x in sums]
+            return _Spot(v, rows, (here[0], here[1]), f.add(column, at), mask)
+
         with f.loop(0, whole, v.count) as loop:
-            finish(v, row, f.add(sums, loop.index), f.add(column, loop.index), None)
+            finish(spot(loop.index, None))
         if self.hidden % v.count:
             with f.when(f.compare("sgt", columns, whole)):
-                finish(v, row, f.add(sums, whole), f.add(column, whole), v.first(f.sub(columns, whole)))
-
-
-def _gates(v: Lanes, x: Operand, where: Sequence[Index], column: Index, count: int, mask: Value | None) -> list[Value]:
-    """Vectors of each part of the last axis."""
-    f, axis = v.f, len(x.shape) - 1
-    each = x.shape[-1] // count if count else 0
-    return [x.load(v, (*where, f.add(i * each, column)), axis, mask) for i in range(count)]
-
-
-def _store_gates(x: Operand, parts: Sequence[Value], where: Sequence[Index], column: Index, mask: Value | None) -> None:
-    each = x.shape[-1] // len(parts)
-    for i, part in enumerate(parts):
-        x.store(part, (*where, x.f.add(i * each, column)), len(x.shape) - 1, mask)
+                finish(spot(whole, v.first(f.sub(columns, whole))))
 
 
 def _at_row(x: Operand, t: Index) -> Value:
@@ -313,18 +359,15 @@ def _forward(job: Job, cell: Cell) -> None:
             for s, x in zip(first, states, strict=True)
         ]
 
-        def finish(v: Lanes, row: Index, sums: Index, column: Index, mask: Value | None) -> None:
-            here = (t.index, row)
-            added = _gates(v, bias, (), column, cell.gates, mask)
-            found = [
-                v.load(x.dtype, products.sums, f.add(products.sums_of(i, 0), sums)) + b for i, b in enumerate(added)
-            ]
-            old = [s.load(v, (row, column), 1, mask) for s in before]
-            new, values = cell.forward(_LaneMaths(v), _gates(v, x, here, column, cell.gates, mask), found, old)
+        def finish(spot: _Spot) -> None:
+            added = spot.load(bias, parts=cell.gates)
+            product = [spot.load_sums(x.dtype, i) + y for i, y in enumerate(added)]
+            old = [y for s in before for y in spot.load(s)]
+            new, values = cell.forward(spot.maths, spot.load(x, t.index, parts=cell.gates), product, old)
             for s, value in zip(states, new, strict=True):
-                s.store(value, (*here, column), 2, mask)
+                spot.store(s, [value], t.index)
             for k in kept:
-                _store_gates(k, values, here, column, mask)
+                spot.store(k, values, t.index)
 
         products.run(before[0].pointer, hidden, finish)
 
@@ -349,36 +392,27 @@ def _back(job: Job, cell: Cell) -> None:
         is_step, is_first = f.compare("sge", t, 0), f.compare("eq", t, 0)
         earlier = f.choose(f.compare("sgt", t, 0), f.sub(t, 1), 0)
 
-        def finish(v: Lanes, row: Index, sums: Index, column: Index, mask: Value | None) -> None:
-            here, (ct_h, *_) = (t, row, column), ct_starts
-            product = v.load(weight.dtype, products.sums, sums)
+        def finish(spot: _Spot) -> None:
+            product, v = spot.load_sums(weight.dtype, 0), spot.maths.v
+            carried = [y for ct in ct_starts for y in spot.load(ct)]
+            carried[0] = carried[0] + product
             with f.when(is_step):
-                given = [ct.load(v, here, 2, mask) for ct in cts]
-                carried = [ct.load(v, (row, column), 1, mask) for ct in ct_starts]
-                total = [x + y for x, y in zip(given, carried, strict=True)]
-                total[0] = total[0] + product
-                old = [
-                    _earlier(v, s, a, is_first, earlier, row, column, mask) for s, a in zip(starts, after, strict=True)
-                ]
-                new = [a.load(v, here, 2, mask) for a in after]
+                total = [y + z for ct, z in zip(cts, carried, strict=True) for y in spot.load(ct, t)]
+                first = [y for s in starts for y in spot.load(s)]
+                old = [y for a in after for y in spot.load(a, earlier)]
+                old = [v.select(is_first, y, z) for y, z in zip(first, old, strict=True)]
+                new = [y for a in after for y in spot.load(a, t)]
                 values, ct_values = (
-                    [y for x in xs for y in _gates(v, x, here[:2], column, cell.kept, mask)] for xs in (kept, ct_kept)
+                    [y for k in ks for y in spot.load(k, t, parts=cell.kept)] for ks in (kept, ct_kept)
                 )
-                by_input, by_product, direct = cell.backward(_LaneMaths(v), old, new, values, total, ct_values)
+                by_input, by_product, direct = cell.backward(spot.maths, old, new, values, total, ct_values)
                 for x, parts in zip(gates, (by_input, by_product), strict=False):
-                    _store_gates(x, parts, here[:2], column, mask)
+                    spot.store(x, parts, t)
                 for ct, value in zip(ct_starts, direct, strict=True):
                     if value is not None:
-                        ct.store(value, (row, column), 1, mask)
+                        spot.store(ct, [value])
             with f.when(f.compare("slt", t, 0)):
-                ct_h.store(ct_h.load(v, (row, column), 1, mask) + product, (row, column), 1, mask)
+                spot.store(ct_starts[0], carried[:1])
 
         following = f.min(f.add(t, 1), steps - 1)
         products.run(_at_row(gates[-1], following), width, finish, f.compare("eq", loop.index, 0))
-
-
-def _earlier(
-    v: Lanes, start: Operand, after: Operand, is_first: Value, t: Index, row: Index, column: Index, mask: Value | None
-) -> Value:
-    """The state before a step."""
-    return v.select(is_first, start.load(v, (row, column), 1, mask), after.load(v, (t, row, column), 2, mask))
