@@ -68,7 +68,7 @@ def back_scratch(weight: TensorType, *rest: TensorType, cell: str) -> int:
 
 def _packed_bytes(parts: int, depth: int, columns: int, size: int) -> int:
     """For vectors of any width."""
-    return parts * max(depth, 64 // size) * (columns * size + WIDEST * 64)
+    return _lines(parts * max(depth, 64 // size) * (columns * size + WIDEST * 64))
 
 
 def _sums_bytes() -> int:
@@ -216,7 +216,7 @@ class _Products:
         self.sums = job.scratch
         self.block = self.s.rows * TILES
         self.packed = f.at(job.scratch, parts * _sums_bytes(), 1)
-        self.rest = f.at(self.packed, _lines(_packed_bytes(parts, depth, hidden, self.size)), 1)
+        self.rest = f.at(self.packed, _packed_bytes(parts, depth, hidden, self.size), 1)
         piece = max(NEAR // self.line // 64 * 64, 64)
         self.piece = max(depth, 1) if depth < piece + 64 else piece
 
