@@ -23,8 +23,12 @@ CASES = [
 
 # Public names that need no case, and why.
 EXCEPTIONS = {
+    "losses.dice_loss": "not in PyTorch",
+    "losses.sigmoid_focal_loss": "not in PyTorch",
+    "losses.softmax_focal_loss": "not in PyTorch",
     "nn.Module": "computes nothing",
     "nn.Sequential": "computes nothing of its own",
+    "optim.Muon": "PyTorch rounds to bfloat16 at each step of its iteration",
     "optim.Optimizer": "base of all optimizers",
 }
 
