@@ -18,6 +18,7 @@ from chainrule.compiled import compile
 from chainrule.data.batches import Arrays, batches, shuffled
 from chainrule.errors import DataError, DefinitionError
 from chainrule.nn import Module
+from chainrule.nn.module import evaluating
 from chainrule.optim import Optimizer
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, TensorLike, as_tensor
@@ -228,14 +229,8 @@ def predict(model: Module, x: Any, *, batch_size: int = 1024) -> Array:
     if batch_size < 1:
         raise DefinitionError(f"batch_size must be at least 1, not {batch_size}")
     starts = range(0, max(len(rows), 1), batch_size)  # no rows are one empty batch, which tells the shape
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            return np.concatenate([model(as_tensor(rows[i : i + batch_size])).numpy() for i in starts])
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(model), no_grad():
+        return np.concatenate([model(as_tensor(rows[i : i + batch_size])).numpy() for i in starts])
 
 
 @contextmanager
