@@ -11,11 +11,12 @@ Loop      a graph run again and again: scan                                     
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chainrule.native.code import Number, Value
+from chainrule.native.contraction import MicroKernel
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Strided
 from chainrule.types import DType
@@ -88,6 +89,10 @@ class Native:
         flops: `flops(*types of the inputs, type of the output, **attributes)` is the number of floating-point
             operations; without it there are none that count.
         picks: whether of the first input only as many elements are read as the output has.
+        follows: the input whose order of axes in memory the outputs take, if they have as many axes; without it, and
+            all others, outputs are in row-major order.
+        micro: `micro(target, *types of the inputs, **attributes)` names the micro-kernels of matrix products that the
+            body calls: their addresses are in `job.micro`.
     """
 
     body: Callable[..., None]
@@ -95,6 +100,8 @@ class Native:
     scratch: Units | None = None
     flops: Units | None = None
     picks: bool = False
+    follows: int | None = None
+    micro: Callable[..., Sequence[MicroKernel]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

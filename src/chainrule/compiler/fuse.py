@@ -15,8 +15,8 @@ from __future__ import annotations
 from chainrule.apply import PICK
 from chainrule.compiler.group import Group, Joining, Where, aligned, axes_of, reduced_where, sizes_of
 from chainrule.compiler.ir import Ir, Node
+from chainrule.compiler.layout import output_place
 from chainrule.kernel import Contract, Loop, Map, Native, Reduce
-from chainrule.native.operand import row_major
 from chainrule.types import TensorType
 
 EXPENSIVE = 8
@@ -82,7 +82,7 @@ class Fusion:
                 group.where[node] = ()
             group.nodes.append(node)
             self.owners[node] = group
-            if kind == "scan":
+            if isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
                 self.picks[group] = all_picks(node)
         elif node in self.demanded:
             self._place_map(node)
@@ -260,7 +260,7 @@ class Fusion:
         for x in self.ir.results:
             needed.add((self.owners[x], x))
         for group in self.groups:
-            if group.kind == "scan":
+            if group in self.picks:
                 group.stored = self.picks[group]
             elif group.kind == "native":
                 group.stored = group.nodes
@@ -277,7 +277,7 @@ def all_picks(node: Node) -> list[Node]:
         pick = known.get(index)
         if pick is None:
             pick = Node(type, PICK, (node,), {"index": index}, source=node.source)
-            pick.base, pick.place = pick, row_major(type.shape)
+            pick.base, pick.place = pick, output_place(node, type.shape)
         found.append(pick)
     return found
 

@@ -40,8 +40,11 @@ def laid_out(ir: Ir, target: Target) -> Ir:
 
 
 def _place(node: Node, ir: Ir, target: Target) -> None:
-    if node.op is None or node.op.name == "pick":
+    if node.op is None:
         node.base, node.place = node, row_major(node.type.shape)
+        return
+    if node.op.name == "pick":
+        node.base, node.place = node, output_place(node.inputs[0], node.type.shape)
         return
     kernel = node.op.kernel
     if isinstance(kernel, View):
@@ -68,8 +71,19 @@ def _place(node: Node, ir: Ir, target: Target) -> None:
         assert isinstance(kernel, Native | Loop), node
         if isinstance(kernel, Loop):
             node.inputs = tuple([x if x.place.is_contiguous else copied(x) for x in node.inputs])
-        if not isinstance(node.type, tuple):
-            node.place = row_major(node.type.shape)
+        if not isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+            node.place = output_place(node, node.type.shape)
+
+
+def output_place(node: Node, shape: Shape) -> Strided:
+    """Where an output of an operation with loops of its own, or of a loop, is stored."""
+    assert node.op is not None
+    kernel = node.op.kernel
+    if isinstance(kernel, Native) and kernel.follows is not None:
+        followed = node.inputs[kernel.follows].place
+        if len(followed.shape) == len(shape):
+            return dense(shape, order_of(followed))
+    return row_major(shape)
 
 
 def copied(x: Node) -> Node:

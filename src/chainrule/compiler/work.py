@@ -162,9 +162,9 @@ def signature(work: Work) -> Any:
                 inputs.append(("buffer", buffers[base]))
             inputs.append((x.type, x.place.strides, x.place.offset))
         attributes = tuple((k, hashable(v)) for k, v in node.attributes.items())
-        nodes.append((node.op, attributes, node.type, node.place.strides, group.where[node], *inputs))
+        nodes.append((node.op, attributes, node.type, node.place, group.where[node], *inputs))
     reading = tuple((local[node], where) for node, where in group.reading.items())
-    stored = tuple(local[node] for node in group.stored)
+    stored = tuple((local.get(node, -1), node.type, node.place) for node in group.stored)
     found = (group.kind, tuple(group.axes), frozenset(group.inner), tuple(nodes), reading, stored, str(work.shape))
     try:
         hash(found)

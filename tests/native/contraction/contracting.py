@@ -39,7 +39,8 @@ def _address(module: Module) -> int:
 
 
 @cache
-def _micro(key: MicroKernel, target: Target) -> int:
+def micro_address(key: MicroKernel, target: Target) -> int:
+    """The address of a micro-kernel, compiled once."""
     return _address(micro_module(key, target))
 
 
@@ -53,7 +54,7 @@ class Compiled:
         self.plan = plan
         self.text = module.text()
         self._kernel = _CALL(_address(module))
-        self._micros = [_micro(key, target) for key in plan.kernels]
+        self._micros = [micro_address(key, target) for key in plan.kernels]
 
     def __call__(
         self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None, *more: np.ndarray, cuts: tuple[int, ...] = ()
