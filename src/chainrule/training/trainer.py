@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias, cast
@@ -140,7 +140,7 @@ class Trainer:
         told: list[Callback] = []
         start = time.monotonic()
         try:
-            with _interrupt_stops(self):
+            with interrupt_stops(self.stop):
                 self.model.train()
                 for callback in callbacks:
                     callback.on_fit_start(self, epochs, -(-len(data) // batch_size))
@@ -174,8 +174,7 @@ class Trainer:
         """One pass over the training data, or part of one if it is stopped, and the figures of it."""
         self.epochs += 1
         total, count = 0.0, 0.0
-        for batch, chosen in enumerate(batches(shuffled(len(data), self.seed, self.epochs), batch_size)):
-            part = data.take(chosen)
+        for batch, part in enumerate(self.minibatches(data, batch_size)):
             loss = self.step(part.x, part.y, part.weights)
             weight = len(part) if part.weights is None else float(part.weights.sum())
             total, count = total + loss * weight, count + weight
@@ -192,6 +191,10 @@ class Trainer:
         for callback in callbacks:
             callback.on_epoch_end(self, row)
         self.history.add(row)
+
+    def minibatches(self, data: Arrays, batch_size: int) -> Iterator[Arrays]:
+        """The parts of the training data that an epoch's updates are made from, in their order."""
+        return (data.take(chosen) for chosen in batches(shuffled(len(data), self.seed, self.epochs), batch_size))
 
     def evaluate(self, data: Data, *, batch_size: int = 1024) -> dict[str, float]:
         """The loss and the metrics of data, without training on them. Raises as `fit` and `predict` do."""
@@ -234,8 +237,8 @@ def predict(model: Module, x: Any, *, batch_size: int = 1024) -> Array:
 
 
 @contextmanager
-def _interrupt_stops(trainer: Trainer) -> Generator[None]:
-    """Inside, the first Ctrl-C lets the batch under way finish, so that no update is half done; a second interrupts.
+def interrupt_stops(end: Callable[[str], None]) -> Generator[None]:
+    """Inside, the first Ctrl-C calls `end`, so that no update is half done; a second interrupts.
 
     Signals are the main thread's alone, and a program that handles or ignores Ctrl-C itself goes on doing so.
     """
@@ -246,7 +249,7 @@ def _interrupt_stops(trainer: Trainer) -> Generator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, usual)
-        trainer.stop(INTERRUPTED)
+        end(INTERRUPTED)
 
     signal.signal(signal.SIGINT, stop)
     try:

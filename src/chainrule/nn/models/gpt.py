@@ -46,12 +46,11 @@ class Memory:
 class CausalSelfAttention(Module):
     """Attention of each token to itself and those before it: softmax(Q K^T / sqrt(size)) V, in each of the heads."""
 
-    def __init__(self, width: int, heads: int, dropout: float, bias: bool) -> None:
+    def __init__(self, width: int, heads: int, drop: Dropout, bias: bool) -> None:
         self.heads = heads
         self.c_attn = Linear(width, 3 * width, bias)
         self.c_proj = Linear(width, width, bias)
-        self.attn_dropout = Dropout(dropout)
-        self.resid_dropout = Dropout(dropout)
+        self.drop = drop
 
     def forward(self, x: Tensor, position: Tensor | None = None, memory: Memory | None = None) -> Tensor:
         """For x [batch, time, width]; with a memory, x is the one token at `position`."""
@@ -64,32 +63,32 @@ class CausalSelfAttention(Module):
             k, v = memory.add(k, v, position)
             seen = ops.arange(k.shape[2]) <= position
         scores = q @ ops.matrix_transpose(k) * (1.0 / sqrt(q.shape[-1]))
-        attention = self.attn_dropout(softmax(ops.where(seen, scores, -np.inf)))
+        attention = self.drop(softmax(ops.where(seen, scores, -np.inf)))
         joined = (attention @ v).permute_dims((0, 2, 1, 3)).reshape((batch, time, width))
-        return self.resid_dropout(self.c_proj(joined))
+        return self.drop(self.c_proj(joined))
 
 
 class MLP(Module):
     """A hidden layer of four times the width, with GELU, for each token on its own."""
 
-    def __init__(self, width: int, dropout: float, bias: bool) -> None:
+    def __init__(self, width: int, drop: Dropout, bias: bool) -> None:
         self.c_fc = Linear(width, 4 * width, bias)
         self.c_proj = Linear(4 * width, width, bias)
-        self.dropout = Dropout(dropout)
+        self.drop = drop
 
     def forward(self, x: Tensor) -> Tensor:
         """For x [batch, time, width]."""
-        return self.dropout(self.c_proj(gelu(self.c_fc(x), "tanh")))
+        return self.drop(self.c_proj(gelu(self.c_fc(x), "tanh")))
 
 
 class Block(Module):
     """h = x + attention(norm(x)); out = h + mlp(norm(h))."""
 
-    def __init__(self, width: int, heads: int, dropout: float, bias: bool) -> None:
+    def __init__(self, width: int, heads: int, drop: Dropout, bias: bool) -> None:
         self.ln_1 = LayerNorm(width, bias=bias)
-        self.attn = CausalSelfAttention(width, heads, dropout, bias)
+        self.attn = CausalSelfAttention(width, heads, drop, bias)
         self.ln_2 = LayerNorm(width, bias=bias)
-        self.mlp = MLP(width, dropout, bias)
+        self.mlp = MLP(width, drop, bias)
 
     def forward(self, x: Tensor, position: Tensor | None = None, memory: Memory | None = None) -> Tensor:
         """For x [batch, time, width]."""
@@ -101,12 +100,12 @@ class Transformer(Module):
     """Vectors of tokens and of their positions, then the blocks and a norm."""
 
     def __init__(
-        self, vocab_size: int, context: int, width: int, layers: int, heads: int, dropout: float, bias: bool
+        self, vocab_size: int, context: int, width: int, layers: int, heads: int, drop: Dropout, bias: bool
     ) -> None:
         self.wte = Embedding(vocab_size, width)
         self.wpe = Embedding(context, width)
-        self.drop = Dropout(dropout)
-        self.h = [Block(width, heads, dropout, bias) for _ in range(layers)]
+        self.drop = drop
+        self.h = [Block(width, heads, drop, bias) for _ in range(layers)]
         self.ln_f = LayerNorm(width, bias=bias)
 
     def forward(self, tokens: Tensor, position: Tensor | None = None, memory: Sequence[Memory] = ()) -> Tensor:
@@ -131,8 +130,8 @@ class GPT(Module):
         bias: whether linear layers and norms have one.
         tied: whether the head multiplies by the vectors of the tokens instead of a weight of its own (Press & Wolf,
             "Using the output embedding to improve language models", EACL 2017).
-        generator: draws the first weights: normal with standard deviation 0.02, and for the last layer of attention and
-            MLP 0.02 / sqrt(2 layers), since so many of them add up; biases are zero.
+        generator: draws what dropout drops, and the first weights: normal with standard deviation 0.02, and for the
+            last layer of attention and MLP 0.02 / sqrt(2 layers), since so many of them add up; biases are zero.
 
     Parameters are named as in GPT-2: `transformer.wte` (tokens), `transformer.wpe` (positions),
     `transformer.h.0.attn.c_attn` (queries, keys, values), ...; a tied head has none. Weights are [out, in].
@@ -165,7 +164,8 @@ class GPT(Module):
         self.width, self.layers, self.heads = whole("width", width), whole("layers", layers), whole("heads", heads)
         if width % heads:
             raise DefinitionError(f"GPT: {heads} heads cannot share a width of {width}")
-        self.transformer = Transformer(vocab_size, context, width, layers, heads, dropout, bias)
+        drop = Dropout(dropout, generator=generator)
+        self.transformer = Transformer(vocab_size, context, width, layers, heads, drop, bias)
         self.lm_head = None if tied else Linear(width, vocab_size, bias=False)
         for name, x in self.named_parameters():
             if x.ndim == 2:
