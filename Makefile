@@ -9,7 +9,7 @@ DEMO_DATA := examples/data/breast-cancer.csv
 DEMO_TARGET := diagnosis
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint bench clean
+.PHONY: help demo test record fuzz lint bench clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -22,6 +22,9 @@ demo: .venv/base.stamp  ## train a network on real patients and show what it lea
 
 test: .venv/dev.stamp  ## run all tests and doctests, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+record: benchmarks/.venv/stamp  ## record what PyTorch computes, for tests/agreement; FAMILY=losses for one
+	benchmarks/.venv/bin/python -m tests.agreement.record $(addprefix --family ,$(FAMILY))
 
 fuzz: .venv/dev.stamp  ## compare compiled code with NumPy on random programs; N=100000 TARGET=x86-64-v3
 	$(BIN)/python -m tests.fuzz $(N) $(addprefix --target ,$(TARGET)) $(addprefix --seed ,$(SEED))

@@ -17,8 +17,9 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from chainrule.compiler.layout import dense, order_of
-from chainrule.kernel import Map, Native, Reduce, View
+from chainrule.kernel import Convolve, Map, Native, Reduce, View
 from chainrule.native.code import Function, Module, Value
+from chainrule.native.convolution import emit_sweep, sweep_plan
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand, Strided, row_major
@@ -55,6 +56,8 @@ class Batch:
             return self._map(op, op.kernel, inputs, found, attributes)
         if isinstance(op.kernel, Reduce):
             return self._reduce(op, op.kernel, inputs[0], found, attributes["axes"])
+        if isinstance(op.kernel, Convolve):
+            return self._convolution(op, op.kernel, inputs, found, attributes)
         assert isinstance(op.kernel, Native)
         return self._native(op, op.kernel, inputs, found, attributes)
 
@@ -191,6 +194,31 @@ class Batch:
                 assert x.tobytes() == y.tobytes(), "the pieces of the work depend on each other"
             found = [as_placed(x, place) for x, place in zip(results[0], places, strict=True)]
             return tuple(found) if isinstance(out, tuple) else found[0]
+
+        return run
+
+    # Convolutions: likewise, with the result's channels side by side.
+
+    def _convolution(
+        self, op: Op, kernel: Convolve, inputs: Sequence[Array], out: TensorType, attributes: dict[str, Any]
+    ) -> Run:
+        place = dense(out.shape, (0, *range(2, out.ndim), 1))
+        sweep = kernel.sweep(*map(place_of, inputs), place, out.dtype, **attributes)
+        plan = sweep_plan(sweep, self.target)
+        name = self._function((op.name, len(self._names)), lambda f: emit_sweep(f, sweep, plan))
+
+        def run() -> Array:
+            results: list[Array] = []
+            for pieces in ([(0, plan.units)], [(i, i + 1) for i in reversed(range(plan.units))]):
+                memory, result = guarded(out)
+                scratch, space = guarded(TensorType(DType("", "", "", np.dtype(np.uint8)), (plan.scratch,)))
+                addresses = [micro_address(key, self.target) for key in plan.kernels]
+                self._call(name, [*inputs, result, space, *addresses], pieces)
+                check_guards(memory)
+                check_guards(scratch)
+                results.append(result)
+            assert results[0].tobytes() == results[1].tobytes(), "the pieces of the work depend on each other"
+            return as_placed(results[0], place)
 
         return run
 

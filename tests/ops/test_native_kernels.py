@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pytest
 
-from chainrule.kernel import Map, Native, Reduce, View
+from chainrule.kernel import Convolve, Map, Native, Reduce, View
 from chainrule.native.target import Target
 from chainrule.op import REGISTRY, Op
 from chainrule.ops import arithmetic, cast, comparison, convolution, join, piecewise, rounding, slicing, window
@@ -32,7 +32,7 @@ def of_kind(kind: type, *modules: Any) -> list[str]:
 
 ELEMENTWISE = of_kind(Map, arithmetic, cast, comparison, piecewise, rounding)
 VIEWS, REDUCTIONS = of_kind(View), of_kind(Reduce)
-LOOPS = of_kind(Native, convolution, join, slicing, window)
+LOOPS = of_kind(Native, convolution, join, slicing, window) + of_kind(Convolve)
 
 
 def samples(op: Op, seeds: Sequence[int] = SEEDS, sizes: Any = Sizes, layouts: Any = Layout) -> Iterator[Sample]:

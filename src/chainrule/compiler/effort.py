@@ -16,8 +16,9 @@ from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
 from chainrule.compiler.kernels.body import reads
 from chainrule.compiler.kernels.product import ProductFrame
+from chainrule.compiler.kernels.sweep import SweepFrame
 from chainrule.compiler.work import Work
-from chainrule.kernel import Contract, Map, Native, Reduce
+from chainrule.kernel import Contract, Convolve, Map, Native, Reduce
 from chainrule.types import TensorType, float64
 
 MOST_NAMES = 6
@@ -49,7 +50,7 @@ class Effort:
 def effort(work: Work) -> Effort:
     """The description of a kernel."""
     group = work.group
-    plan = work.shape.plan.text if isinstance(work.shape, ProductFrame) else ""
+    plan = work.shape.plan.text if isinstance(work.shape, ProductFrame | SweepFrame) else ""
     flops = sum(map(_flops, group.nodes))
     return Effort(
         _kind(group),
@@ -114,7 +115,7 @@ def _flops(node: Node) -> int:
     kernel, x = node.op.kernel, node.type
     if isinstance(kernel, Contract):
         return 2 * x.size * node.inputs[0].type.shape[-1] if x.dtype.is_float else 0
-    if isinstance(kernel, Native):
+    if isinstance(kernel, Convolve | Native):
         return kernel.flops(*(y.type for y in node.inputs), x, **node.attributes) if kernel.flops else 0
     if not x.dtype.is_float or node.op.name == "identity":
         return 0

@@ -3,7 +3,8 @@
 Views are strides: reshape, permute, broadcast, slice and flip move nothing as long as strides can say where the
 elements are; only else is a copy made. Intermediate tensors may be stored with their axes in any order. A product of
 matrices chooses between its two orders by what it has to pack (`native.contraction.cost`), unless what comes after it
-is elementwise with a tensor whose order is given, as the update of a parameter is; all else follows its inputs.
+is elementwise with a tensor whose order is given, as the update of a parameter is. Convolutions store their channels
+side by side. All else follows its inputs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from chainrule.compiler.ir import Ir, Node, reachable
 from chainrule.compiler.products import has_joint_axes, order_cost
-from chainrule.kernel import Contract, Loop, Map, Native, Reduce, View
+from chainrule.kernel import Contract, Convolve, Loop, Map, Native, Reduce, View
 from chainrule.native.operand import Strided, row_major
 from chainrule.native.target import Target
 from chainrule.op import REGISTRY
@@ -67,6 +68,9 @@ def _place(node: Node, ir: Ir, target: Target) -> None:
         node.place = dense(node.type.shape, [kept.index(a) for a in order if a in kept])
     elif isinstance(kernel, Contract):
         _place_product(node, ir, target)
+    elif isinstance(kernel, Convolve):
+        axes = range(node.type.ndim)
+        node.place = dense(node.type.shape, (0, *axes[2:], 1))
     else:
         assert isinstance(kernel, Native | Loop), node
         if isinstance(kernel, Loop):

@@ -64,17 +64,23 @@ class Tile:
 
 @dataclass(frozen=True)
 class Swept:
-    """A tile of `rows` of a by `vectors` of b, summed over several pieces of both. `along` is as in `Tile`."""
+    """A tile of `rows` of a by `vectors` of b, summed over several pieces of both. `along` is as in `Tile`.
+
+    With a `step`, it is so many bytes from row to row of a (`a_step` is not looked at), and part of the code: many rows
+    would need many registers for their addresses.
+    """
 
     dtype: DType
     rows: int
     vectors: int
     along: bool
+    step: int = 0
 
     @property
     def name(self) -> str:
         """What it is called in machine code."""
-        return f"swept_{self.dtype.short}_{self.rows}x{self.vectors}_{'along' if self.along else 'across'}"
+        way = ("along" if self.along else "across") + (f"_{self.step}" if self.step else "")
+        return f"swept_{self.dtype.short}_{self.rows}x{self.vectors}_{way}"
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -100,7 +106,7 @@ def _zeros(tile: Tile | Swept, f: Function) -> list[Value]:
 
 def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Value]) -> list[Value]:
     """The sums, and all products over k."""
-    dtype, a_step = tile.dtype, Value("i64", "%a_step")
+    dtype, a_step = tile.dtype, (isinstance(tile, Swept) and tile.step) or Value("i64", "%a_step")
     v = Lanes(f, f.target.lanes(dtype.itemsize))
     with f.loop(0, Value("i64", "%k"), 1, [a, b, *sums]) as loop:
         a, b, *sums = loop.values
