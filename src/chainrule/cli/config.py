@@ -175,7 +175,9 @@ def chosen_options(given: Mapping[str, Any], config: Mapping[str, Any], kind: Ki
     Traceback (most recent call last):
     chainrule.errors.DefinitionError: steps is an option for a text, and the data are a table
     """
-    chosen = dict(config) | {name: value for name, value in given.items() if name in KEYS and value not in (None, [], ())}
+    chosen = dict(config) | {
+        name: value for name, value in given.items() if name in KEYS and value not in (None, [], ())
+    }
     for name in chosen:
         if name not in OPTIONS[kind]:
             fitting = " or ".join(WORDS[other] for other, names in OPTIONS.items() if name in names)

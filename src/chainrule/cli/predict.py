@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.cli.console import command_line, one_line_errors, warn
 from chainrule.data import Kind, Table, Values, read_table, write_csv
-from chainrule.data.images import pictures_in
+from chainrule.data.images import images_in
 from chainrule.data.wording import counted, listing, one_line, quoted
 from chainrule.data.write import csv_blocks
 from chainrule.errors import DataError, RunError
@@ -105,7 +105,7 @@ def _of_images(model: ImageModel, data: Sequence[Path]) -> tuple[dict[str, NDArr
     for place in data:
         if not place.exists():
             raise DataError(f"{one_line(str(place))}: there is no such file or folder; check the name")
-        files += pictures_in(place) if place.is_dir() else [place]
+        files += images_in(place) if place.is_dir() else [place]
     if not files:
         raise DataError(f"no PNG or JPEG file in {listing(data)}")
     pixels, kept, notices = model.read(files)

@@ -70,7 +70,7 @@ def train(
         int | None,
         option(
             "Examples of an update",
-            f"32 to 256, by the rows; images {IMAGES.batch_size}; texts {TEXT.batch_size}",
+            f"32 to 256, by the rows; images 16 to 128; texts {TEXT.batch_size}",
         ),
     ] = None,
     optimizer: Annotated[

@@ -40,7 +40,7 @@ def run_training(data: Path, chosen: Mapping[str, Any], overwrite: bool) -> None
     heading, guess = f"on {counted(len(run.expected), 'test image')}", baseline_words("classification")
     show_figures(heading, run.test, run.baseline, guess)
     folder = save_run(run, place.runs_dir / name, source=one_line(source), overwrite=overwrite)
-    say_run(folder, "predict", predict_command(folder, "images"))
+    say_run(folder, "predict", predict_command(folder, "new-images"))
 
 
 def _introduce(data: Path, prepared: PreparedImages) -> None:

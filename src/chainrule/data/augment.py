@@ -1,6 +1,6 @@
-"""Pictures changed at random so that there seem to be more of them.
+"""Images changed at random so that there seem to be more of them.
 
-All take bytes [n, channels, height, width] and a NumPy generator, and return new ones: each picture is changed in its
+All take bytes [n, channels, height, width] and a NumPy generator, and return new ones: each image is changed in its
 own way, and the generator alone decides how.
 """
 
@@ -16,7 +16,7 @@ Pixels = NDArray[np.uint8]
 
 
 def flip(x: Pixels, generator: np.random.Generator) -> Pixels:
-    """Left and right exchanged, for one picture in two."""
+    """Left and right exchanged, for one image in two."""
     chosen = generator.random(len(x)) < 0.5
     out = x.copy()
     out[chosen] = x[chosen, :, :, ::-1]
@@ -40,7 +40,7 @@ def colour(x: Pixels, generator: np.random.Generator, strength: float = 0.3) -> 
     factors = generator.uniform(1.0 - strength, 1.0 + strength, (3, n, 1, 1)).astype(np.float32)
     brightness, contrast, saturation = factors
     mean = flat.mean((1, 2), keepdims=True)
-    # Away from the mean of the picture, and of each pixel: together a product with one small matrix for each picture.
+    # Away from the mean of the image, and of each pixel: together a product with one small matrix for each image.
     mixing = saturation * np.eye(channels, dtype=np.float32) + (1.0 - saturation) / channels
     out = (brightness * contrast * mixing) @ flat
     out += brightness * (1.0 - contrast) * mean + 0.5
@@ -68,7 +68,7 @@ def cutout(x: Pixels, generator: np.random.Generator, size: int | None = None) -
 def mixup(
     x: Pixels, y: NDArray[Any], generator: np.random.Generator, alpha: float = 0.2
 ) -> tuple[Pixels, NDArray[np.float32]]:
-    """Each picture mixed with another, and their targets, probabilities [n, classes], in the same shares.
+    """Each image mixed with another, and their targets, probabilities [n, classes], in the same shares.
 
     The share is drawn from Beta(alpha, alpha). Zhang, Cisse, Dauphin & Lopez-Paz, "mixup: beyond empirical risk
     minimization", ICLR 2018.
@@ -103,7 +103,7 @@ class Augment:
     mixup: bool = False
 
     def __call__(self, x: Pixels, y: NDArray[Any], generator: np.random.Generator) -> tuple[Pixels, NDArray[Any]]:
-        """Pictures and classes [n]; after mixup, targets are probabilities [n, classes]."""
+        """Images and classes [n]; after mixup, targets are probabilities [n, classes]."""
         for wanted, change in ((self.flip, flip), (self.crop, crop), (self.colour, colour), (self.cutout, cutout)):
             if wanted:
                 x = change(x, generator)

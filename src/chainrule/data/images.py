@@ -1,6 +1,6 @@
-"""Folders of pictures, one folder a class, read into arrays.
+"""Folders of images, one folder a class, read into arrays.
 
-Pictures are decoded by Pillow, which the extra `images` installs. They become bytes [n, channels, height, width].
+Images are decoded by Pillow, which the extra `images` installs. They become bytes [n, channels, height, width].
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ ENDINGS = (".png", ".jpg", ".jpeg")
 MISSING = "reading images needs Pillow: pip install 'chainrule[images]'"
 
 MOST_PROBED = 200
-"""Of more pictures, so many, evenly spread, decide the size and whether there is colour."""
+"""Of more images, so many, evenly spread, decide the size and whether there is colour."""
 
 LARGEST, SMALLEST = 64, 8
 GREY = 8
-"""A picture whose channels differ by no more than this, of 255, is grey."""
+"""An image whose channels differ by no more than this, of 255, is grey."""
 
 WORKERS = 8
 CHUNK = 64
@@ -39,10 +39,10 @@ CHUNK = 64
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Pictures and what they show.
+    """Images and what they show.
 
     Attributes:
-        files: the pictures.
+        files: the images.
         labels: the class of each [n], a position in `classes`.
         classes: names of the classes, in alphabetic order.
         notices: what the user should be told.
@@ -59,7 +59,7 @@ class ImageFiles:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Pictures as arrays.
+    """Images as arrays.
 
     Attributes:
         pixels: bytes [n, channels, size, size].
@@ -77,30 +77,30 @@ def find_images(folder: str | os.PathLike[str]) -> ImageFiles:
 
     Folders within the folder of a class belong to the class. What begins with a dot is passed over.
 
-    Raises `DataError` if there is no such folder, or there are no two classes with pictures.
+    Raises `DataError` if there is no such folder, or there are no two classes with images.
     """
     top, shown = Path(folder), one_line(str(folder))
     if not top.is_dir():
         raise DataError(f"{shown}: there is no such folder; check the name")
-    found = {below.name: pictures_in(below) for below in sorted(top.iterdir()) if below.is_dir() and _seen(below)}
+    found = {below.name: images_in(below) for below in sorted(top.iterdir()) if below.is_dir() and _seen(below)}
     classes = [name for name, files in found.items() if files]
     empty = [name for name, files in found.items() if not files]
     if len(classes) < 2:
-        loose = any(_is_picture(path) for path in top.iterdir())
+        loose = any(_is_image(path) for path in top.iterdir())
         there = f"one class, {quoted(classes[0])}" if classes else "no folders with PNG or JPEG files"
-        hint = "; move each of the pictures into the folder of its class" if loose else ""
+        hint = "; move each of the images into the folder of its class" if loose else ""
         raise DataError(f"{shown}: holds {there}; a folder for each of two classes or more is needed{hint}")
     notices = [f"no PNG or JPEG file in {counted(len(empty), 'folder')}: {listing(empty)}"] if empty else []
     files = [(path, i) for i, name in enumerate(classes) for path in found[name]]
     return ImageFiles(tuple(path for path, _ in files), np.array([i for _, i in files]), tuple(classes), tuple(notices))
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """All pictures below a folder, in alphabetic order."""
-    return sorted(path for path in folder.rglob("*") if _is_picture(path) and _seen(path.relative_to(folder)))
+def images_in(folder: Path) -> list[Path]:
+    """All images below a folder, in alphabetic order."""
+    return sorted(path for path in folder.rglob("*") if _is_image(path) and _seen(path.relative_to(folder)))
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS and _seen(path) and path.is_file()
 
 
@@ -109,9 +109,9 @@ def _seen(path: Path) -> bool:
 
 
 def probe(files: Sequence[Path]) -> tuple[int, int]:
-    """A size and a number of channels that suit pictures: the middle one of their shorter sides, 8 to 64; 1 or 3.
+    """A size and a number of channels that suit images: the middle one of their shorter sides, 8 to 64; 1 or 3.
 
-    There is one channel if all that are looked at are grey. Pictures that cannot be read are passed over.
+    There is one channel if all that are looked at are grey. Images that cannot be read are passed over.
     """
     places: list[int] = np.unique(np.linspace(0, len(files) - 1, MOST_PROBED).astype(np.int64)).tolist()
     chosen = [files[i] for i in places]
@@ -135,7 +135,7 @@ def _probe_one(path: Path) -> tuple[int, bool] | None:
 
 
 def decode(path: Path, size: int, channels: int) -> Pixels:
-    """A picture as bytes [channels, size, size]: turned as its EXIF data say, cut to a square in the middle, resized.
+    """An image as bytes [channels, size, size]: turned as its EXIF data say, cut to a square in the middle, resized.
 
     What is transparent becomes white. Raises whatever Pillow raises for a file that is damaged.
     """
@@ -163,10 +163,10 @@ def _bytes(values: NDArray[Any]) -> Pixels:
 def read_images(
     files: Sequence[Path], size: int, channels: int, progress: Callable[[int], None] | None = None
 ) -> Decoded:
-    """Decode pictures in several threads. Those that cannot be read are skipped, and told.
+    """Decode images in several threads. Those that cannot be read are skipped, and told.
 
     Args:
-        files: the pictures.
+        files: the images.
         size: of the square that each becomes.
         channels: 1 for grey, 3 for colour.
         progress: called now and then with the number of files that have been read.
@@ -199,7 +199,7 @@ def _decoded_all(files: Sequence[Path], size: int, channels: int) -> Iterator[Pi
 
 
 def _decoded(path: Path, size: int, channels: int) -> Pixels | str:
-    """The picture, or why it cannot be read."""
+    """The image, or why it cannot be read."""
     try:
         return decode(path, size, channels)
     except OSError as error:
@@ -212,7 +212,7 @@ def _decoded(path: Path, size: int, channels: int) -> Pixels | str:
 
 
 def skipped_words(skipped: Sequence[tuple[Path, str]]) -> str:
-    """What is told about pictures that could not be read: how many, and the first few by name.
+    """What is told about images that could not be read: how many, and the first few by name.
 
     >>> skipped_words([(Path("cat/1.png"), "image file is truncated")])
     '1 image could not be read and is skipped: "cat/1.png" (image file is truncated)'
@@ -224,7 +224,7 @@ def skipped_words(skipped: Sequence[tuple[Path, str]]) -> str:
 
 
 def to_png(pixels: Pixels) -> bytes:
-    """A picture [channels, height, width] as a PNG file."""
+    """An image [channels, height, width] as a PNG file."""
     memory = io.BytesIO()
     shown = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     _pillow().fromarray(np.ascontiguousarray(shown)).save(memory, "PNG")

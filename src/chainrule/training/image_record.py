@@ -1,4 +1,4 @@
-"""What run.json says of a run on pictures, and the model that it describes."""
+"""What run.json says of a run on images, and the model that it describes."""
 
 from __future__ import annotations
 

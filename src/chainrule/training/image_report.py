@@ -1,4 +1,4 @@
-"""A run on pictures as one page of HTML."""
+"""A run on images as one page of HTML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.training.wording import baseline_words, duration, ending, figure,
 
 MOST_SHOWN = 24
 GUESS = baseline_words("classification")
-PREDICTING = "The folder of this page holds all that it takes; give pictures, or folders of them."
+PREDICTING = "The folder of this page holds all that it takes; give images, or folders of them."
 
 
 def image_report(run: ImageRun, record: dict[str, Any], folder: Path) -> str:
@@ -32,18 +32,18 @@ def image_report(run: ImageRun, record: dict[str, Any], folder: Path) -> str:
     model, file = run.model, str(record["data"]["file"])
     kind = "grey" if model.channels == 1 else "colour"
     lead = (
-        f"A network that tells {len(model.classes):,} classes of pictures in {escape(file)} apart, which it sees "
+        f"A network that tells {len(model.classes):,} classes of images in {escape(file)} apart, which it sees "
         f"in {kind} at {model.size} x {model.size} pixels, trained on {parts.when(record)}. "
         f"Training stopped {escape(ending(run.history))}."
     )
-    title = f"Pictures in {file}"
-    command = parts.commands(PREDICTING, predict_command(folder, "pictures"))
+    title = f"Images in {file}"
+    command = parts.commands(PREDICTING, predict_command(folder, "new-images"))
     body = [
         f"<h1>{escape(title)}</h1>\n<p class='soft'>{lead}</p>\n",
         parts.tiles(_tiles(run)),
         section(
-            "Results on pictures the network never saw",
-            parts.results(run.test, run.baseline, GUESS, ("a picture", "pictures")),
+            "Results on images the network never saw",
+            parts.results(run.test, run.baseline, GUESS, ("an image", "images")),
         ),
         '<div class="cards">',
         parts.curves(run.history),
@@ -66,8 +66,8 @@ def _tiles(run: ImageRun) -> list[tuple[str, str]]:
         name, value = next(iter(run.test.items()))
         tiles.append((figure(name, value), f"test {name} ({GUESS}: {figure(name, run.baseline[name])})"))
     train, validation, test = map(len, run.rows)
-    pictures = train + validation + test
-    tiles.append((f"{pictures:,}", f"pictures: {train:,} to train, {validation:,} to validate, {test:,} to test"))
+    images = train + validation + test
+    tiles.append((f"{images:,}", f"images: {train:,} to train, {validation:,} to validate, {test:,} to test"))
     tiles.append(parts.epochs_tile(run.history))
     tiles.append((duration(run.history.rows[-1]["seconds"]), "of training"))
     return tiles
@@ -76,11 +76,11 @@ def _tiles(run: ImageRun) -> list[tuple[str, str]]:
 def _mistakes(run: ImageRun) -> str:
     if not len(run.expected):
         return ""
-    return parts.confusion(run.model.classes, run.expected, run.logits.argmax(axis=1), "pictures")
+    return parts.confusion(run.model.classes, run.expected, run.logits.argmax(axis=1), "images")
 
 
 def _gallery(run: ImageRun) -> str:
-    """The test pictures that the network is most sure of and wrong about, or some that it is right about."""
+    """The test images that the network is most sure of and wrong about, or some that it is right about."""
     if not len(run.expected):
         return ""
     p = probabilities(run.logits)
@@ -91,9 +91,9 @@ def _gallery(run: ImageRun) -> str:
     names, cells = run.model.classes, ""
     places: list[int] = shown.tolist()
     for i in places:
-        picture = base64.b64encode(to_png(run.pixels[i])).decode()
-        words = f"{escape(names[int(guess[i])])}, {100 * sure[i]:.0f} %"
+        image = base64.b64encode(to_png(run.pixels[i])).decode()
+        words = f"{escape(names[int(guess[i])])}, {100 * sure[i]:.0f}&nbsp;%"
         truth = f"<br><span>is {escape(names[int(run.expected[i])])}</span>" if len(wrong) else ""
-        cells += f'<figure><img src="data:image/png;base64,{picture}" alt="">{words}{truth}</figure>\n'
-    heading = "Wrong, and sure of it" if len(wrong) else "All right: some of the test pictures"
+        cells += f'<figure><img src="data:image/png;base64,{image}" alt="">{words}{truth}</figure>\n'
+    heading = "Wrong, and sure of it" if len(wrong) else "All right: some of the test images"
     return section(heading, f'<div class="gallery">{cells}</div>')

@@ -1,11 +1,11 @@
-"""From a folder of pictures to a trained network that tells their classes apart."""
+"""From a folder of images to a trained network that tells their classes apart."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,11 @@ from chainrule.training.trainer import Trainer
 from chainrule.types import Array
 
 BATCH = 128
-"""Pictures that are predicted at once."""
+"""Images that are predicted at once."""
 
 
 class Standardize(nn.Module):
-    """Bytes to numbers of mean 0 and standard deviation 1 in each channel of the training pictures.
+    """Bytes to numbers of mean 0 and standard deviation 1 in each channel of the training images.
 
     Args:
         mean, std: of each channel, in bytes.
@@ -60,7 +60,7 @@ class ImageModel:
 
     Attributes:
         classes: names of the classes.
-        size, channels: of the pictures that the network sees.
+        size, channels: of the images that the network sees.
         name: of the model, as `ImageSettings.model` has it.
         network: maps bytes [n, channels, size, size] to logits [n, classes].
     """
@@ -72,7 +72,7 @@ class ImageModel:
     network: nn.Module
 
     def read(self, files: Sequence[Path]) -> tuple[Pixels, list[Path], list[str]]:
-        """Pictures as the network sees them, those of the files that could be read, and notices about the others."""
+        """Images as the network sees them, those of the files that could be read, and notices about the others."""
         decoded = read_images(files, self.size, self.channels)
         notices = [skipped_words(decoded.skipped)] if decoded.skipped else []
         return decoded.pixels, [files[i] for i in decoded.kept.tolist()], notices
@@ -82,14 +82,14 @@ class ImageModel:
         return predict_pixels(self.network, pixels)
 
     def predict(self, pixels: Pixels) -> dict[str, NDArray[Any]]:
-        """Columns of predictions, one entry a picture: "prediction", and for each class "probability of ..."."""
+        """Columns of predictions, one entry an image: "prediction", and for each class "probability of ..."."""
         p = probabilities(self.outputs(pixels))
         columns: dict[str, NDArray[Any]] = {"prediction": np.array(self.classes, object)[p.argmax(axis=1)]}
         return columns | {f"probability of {name}": p[:, i] for i, name in enumerate(self.classes)}
 
 
 def predict_pixels(network: nn.Module, pixels: Pixels) -> NDArray[Any]:
-    """What a network says of pictures [n, ...], in evaluation mode, by compiled batches of one size."""
+    """What a network says of images [n, ...], in evaluation mode, by compiled batches of one size."""
     run = compile(network)
     outputs: list[Array] = []
     with evaluating(network), no_grad():
@@ -109,12 +109,12 @@ class ImageRun:
         model: the model with its best weights.
         settings: as they were used, with nothing left open.
         history: the figures of each epoch.
-        rows: which of the pictures that could be read are in each part.
-        test: metrics on the test pictures.
+        rows: which of the images that could be read are in each part.
+        test: metrics on the test images.
         baseline: the same metrics for always predicting the most frequent class.
-        expected: the classes of the test pictures.
+        expected: the classes of the test images.
         logits: what the model says of them.
-        pixels: the test pictures.
+        pixels: the test images.
         skipped: how many files could not be read.
         notices: what the user should be told.
     """
@@ -145,7 +145,7 @@ class ImageTrainer(Trainer):
         self.augment = augment
 
     def minibatches(self, data: Arrays, batch_size: int) -> Iterator[Arrays]:
-        """The parts of the training pictures; what is left over for a smaller batch at the end is left out."""
+        """The parts of the training images; what is left over for a smaller batch at the end is left out."""
         order = shuffled(len(data), self.seed, self.epochs)
         chosen = list(batches(order, batch_size))
         whole = chosen[:-1] if len(chosen) > 1 and len(chosen[-1]) < batch_size else chosen
@@ -165,7 +165,7 @@ class ImageTrainer(Trainer):
                 yield part
 
     def predict(self, x: Any, *, batch_size: int = BATCH) -> Array:
-        """The model's outputs for pictures, by compiled batches."""
+        """The model's outputs for images, by compiled batches."""
         return predict_pixels(self.model, x)
 
 
@@ -176,8 +176,8 @@ class PreparedImages:
     Attributes:
         model: the model with its first weights.
         settings: as they will be used, with nothing left open.
-        rows: which of the pictures that could be read are in each part.
-        parts: the pictures and classes of training, validation and test; the last two may be empty.
+        rows: which of the images that could be read are in each part.
+        parts: the images and classes of training, validation and test; the last two may be empty.
         skipped: how many files could not be read.
         notices: what the user should be told.
     """
@@ -190,12 +190,13 @@ class PreparedImages:
     notices: list[str]
 
     def train(self, callbacks: Iterable[Callback] = ()) -> ImageRun:
-        """Train the model, and see how it does on the test pictures.
+        """Train the model, and see how it does on the test images.
 
         Raises `DefinitionError` if the loss became infinite or NaN before any weights could be kept.
         """
         settings, network = self.settings, self.model.network
         training, validation, test = self.parts
+        assert settings.batch_size is not None
         optimizer = OPTIMIZERS[settings.optimizer](network.parameters(), lr=settings.lr)
         trainer = ImageTrainer(
             network,
@@ -261,12 +262,11 @@ def prepare_images(
     chosen = settings or ImageSettings()
     found = find_images(folder)
     size, channels = probe(found.files)
-    settled = chosen.settled(size, channels)
-    assert settled.size is not None and settled.channels is not None
+    size, channels = chosen.size or size, chosen.channels or channels
     decoded = read_images(
         found.files,
-        settled.size,
-        settled.channels,
+        size,
+        channels,
         None if progress is None else lambda done: progress(done, len(found)),
     )
     y, notices = found.labels[decoded.kept], list(found.notices)
@@ -275,12 +275,11 @@ def prepare_images(
     gone = [name for i, name in enumerate(found.classes) if not (y == i).any()]
     if gone:
         raise DefinitionError(f"no image of class {gone[0]!r} can be read; {notices[-1]}")
-    share = settled.validation
-    rows = split(len(y), (1.0 - 2.0 * share, share, share), seed=settled.seed, stratify=y)
+    share = chosen.validation
+    rows = split(len(y), (1.0 - 2.0 * share, share, share), seed=chosen.seed, stratify=y)
     parts = [Arrays(decoded.pixels[part], y[part]) for part in rows]
-    settled = replace(settled, batch_size=min(settled.batch_size, len(parts[0])))
+    settled = chosen.settled(size, channels, len(parts[0]))
     mean, std = _moments(parts[0].x)
-    size, channels = decoded.pixels.shape[-1], decoded.pixels.shape[1]
     network = network_for(settled.model, len(found.classes), channels, mean, std, settled.seed)
     model = ImageModel(found.classes, size, channels, settled.model, network)
     return PreparedImages(model, settled, rows, (parts[0], parts[1], parts[2]), len(decoded.skipped), notices)
@@ -292,9 +291,9 @@ def train_images(
     *,
     callbacks: Iterable[Callback] = (),
 ) -> ImageRun:
-    """Train a convolutional network to tell the classes of pictures apart, which stand in one folder each.
+    """Train a convolutional network to tell the classes of images apart, which stand in one folder each.
 
-    The pictures are split into training, validation and test parts, with each class in the same proportions; training
+    The images are split into training, validation and test parts, with each class in the same proportions; training
     stops early by the validation loss, and the best weights are kept.
 
     Args:
@@ -302,7 +301,7 @@ def train_images(
         settings: see `ImageSettings`.
         callbacks: told of the batches and epochs, after the library's own.
 
-    Raises `DataError` if there are no two classes, or no picture can be read; `ChainruleError` if Pillow, the extra
+    Raises `DataError` if there are no two classes, or no image can be read; `ChainruleError` if Pillow, the extra
     `images`, is not installed.
     """
     return prepare_images(folder, settings).train(callbacks)

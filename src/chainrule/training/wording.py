@@ -82,10 +82,10 @@ def predict_command(folder: Path, data: str = "new-rows.csv") -> str:
     return f"chainrule predict {shlex.quote(str(folder))} {data} -o predictions.csv"
 
 
-def generate_command(folder: Path, prompt: str = "Once") -> str:
+def generate_command(folder: Path) -> str:
     """The command that lets a language model write.
 
     >>> generate_command(Path("runs/my run"))
-    "chainrule generate 'runs/my run' --prompt Once"
+    "chainrule generate 'runs/my run' --length 1000"
     """
-    return f"chainrule generate {shlex.quote(str(folder))} --prompt {shlex.quote(prompt)}"
+    return f"chainrule generate {shlex.quote(str(folder))} --length 1000"

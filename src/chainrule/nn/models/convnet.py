@@ -1,4 +1,4 @@
-"""A small convolutional network for pictures.
+"""A small convolutional network for images.
 
 Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015; with batch norm
 (Ioffe & Szegedy, ICML 2015) and the mean over space before the last layer (Lin, Chen & Yan, "Network in network", ICLR
@@ -43,14 +43,14 @@ class ConvNet(Module):
 
     Args:
         num_classes: size of the output.
-        in_channels: of the pictures.
+        in_channels: of the images.
         widths: channels of the convolutions of each stage.
         dropout: probability before the last layer.
         generator: draws the first weights, He's normal distribution for convolutions, and what is dropped.
 
     Shapes: [batch, in_channels, height, width] to [batch, num_classes].
 
-    Raises `DefinitionError` for widths that are none, `ShapeError` for pictures too small to be halved so often.
+    Raises `DefinitionError` for widths that are none, `ShapeError` for images too small to be halved so often.
 
     >>> model = ConvNet(10, in_channels=1)
     >>> model(ops.zeros((2, 1, 28, 28))).shape
@@ -87,7 +87,7 @@ class ConvNet(Module):
         x = as_tensor(x)
         halvings = len(self.stages) - 1
         if x.ndim != 4 or min(x.shape[2:]) < 2**halvings:
-            raise ShapeError(f"ConvNet: pictures of at least {2**halvings} pixels are needed, not {x.type}")
+            raise ShapeError(f"ConvNet: images of at least {2**halvings} pixels are needed, not {x.type}")
         for i, stage in enumerate(self.stages):
             x = stage(ops.max_pool(x, 2) if i else x)
         return self.head(self.dropout(ops.mean(x, (2, 3))))

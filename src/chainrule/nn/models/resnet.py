@@ -1,7 +1,7 @@
 """Residual networks: layers that learn what to add to their input.
 
-He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016. Two families: one for small pictures of
-about 32 pixels, and one for pictures of about 224, whose parameters have the names that torchvision gives them.
+He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016. Two families: one for small images of
+about 32 pixels, and one for images of about 224, whose parameters have the names that torchvision gives them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Shortcut(Module):
 
 
 class ResNet(Module):
-    """A residual network for pictures of about 224 pixels.
+    """A residual network for images of about 224 pixels.
 
     A convolution of 7 x 7 and max pooling, each with stride 2; four stages of blocks, all but the first of which begin
     with stride 2; the mean over space; a linear layer.
@@ -93,7 +93,7 @@ class ResNet(Module):
         block: `BasicBlock` or `Bottleneck`.
         layers: number of blocks in each of the four stages.
         num_classes: size of the output.
-        in_channels: of the pictures.
+        in_channels: of the images.
         generator: draws the first weights: convolutions normal with variance 2 / (out_channels x kernel).
 
     Shapes: [batch, in_channels, height, width] to [batch, num_classes].
@@ -139,7 +139,7 @@ def _stage(block: type[BasicBlock] | type[Bottleneck], inputs: int, planes: int,
 
 
 class SmallResNet(Module):
-    """A residual network for pictures of about 32 pixels, as the paper has it for CIFAR-10.
+    """A residual network for images of about 32 pixels, as the paper has it for CIFAR-10.
 
     A convolution of 3 x 3; three stages of (depth - 2) / 6 blocks with `width`, 2 `width` and 4 `width` channels, the
     last two of which begin with stride 2; the mean over space; a linear layer. Shortcuts have no parameters.
@@ -147,13 +147,13 @@ class SmallResNet(Module):
     Args:
         depth: number of layers with weights: 20, 32, 44, 56 and so on.
         num_classes: size of the output.
-        in_channels: of the pictures.
+        in_channels: of the images.
         width: channels of the first stage.
         generator: draws the first weights: convolutions normal with variance 2 / (out_channels x kernel).
 
     Shapes: [batch, in_channels, height, width] to [batch, num_classes].
 
-    Raises `DefinitionError` for another depth, `ShapeError` for an input that is no batch of pictures.
+    Raises `DefinitionError` for another depth, `ShapeError` for an input that is no batch of images.
 
     >>> model = SmallResNet(20)
     >>> model(ops.zeros((2, 3, 32, 32))).shape, sum(x.size for x in model.parameters())
@@ -185,7 +185,7 @@ class SmallResNet(Module):
         """Logits of the classes."""
         x = as_tensor(x)
         if x.ndim != 4:
-            raise ShapeError(f"SmallResNet: pictures [batch, channels, height, width] are needed, not {x.type}")
+            raise ShapeError(f"SmallResNet: images [batch, channels, height, width] are needed, not {x.type}")
         x = ops.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(ops.mean(x, (2, 3)))
