@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.comparison import Comparison, load, save
+from benchmarks.comparison import Comparison, load, path_of, save
 from benchmarks.harness import compare, use_first_cores
 from benchmarks.picture import picture
 from benchmarks.report import LEGEND, markdown, tables
 from benchmarks.variants import VARIANTS, chosen
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import NETWORKS, PRODUCTS, SINGLES, WORKLOADS, Single, Workload
 
 RESULTS = Path(__file__).parent / "results"
+GROUPS = {"networks": NETWORKS, "products": PRODUCTS, "layers": SINGLES}
+SHARE_OF_A_LAYER = 0.4
+"""Of the time that a network is measured for."""
+
 BUSY = 0.7
 """The system's load above which there is a warning."""
 
@@ -24,9 +30,15 @@ BUSY = 0.7
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time chainrule and its peers in turn.")
     add = parser.add_argument
-    add("--workload", action="append", choices=WORKLOADS, help="may be repeated (default: all)")
+    add(
+        "--workload",
+        action="append",
+        choices=[*GROUPS, *WORKLOADS],
+        metavar="NAME",
+        help=f"{', '.join(GROUPS)}, or one of: {', '.join(WORKLOADS)}; may be repeated (default: all)",
+    )
     add("--peer", action="append", metavar="NAME", help=f"of: {', '.join(x.name for x in VARIANTS)} (default: all)")
-    add("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    add("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
     add("--seconds", type=float, default=1.0, help="time of each measurement (default: %(default)s)")
     add("--output", type=Path, help="folder of the results (default: benchmarks/results, if all peers take part)")
     chosen_arguments = parser.parse_args()
@@ -37,10 +49,20 @@ def arguments() -> argparse.Namespace:
     return chosen_arguments
 
 
-def keep(comparison: Comparison, folder: Path) -> None:
+def together(names: Sequence[str]) -> list[list[Workload]]:
+    """The workloads of these names, or all: networks and products each alone, layers of a kind together."""
+    wanted = {x.name for name in names or GROUPS for x in GROUPS.get(name) or [WORKLOADS[name]]}
+    ordered = [x for x in WORKLOADS.values() if x.name in wanted]
+    by_kind = itertools.groupby(ordered, lambda x: type(x.layer) if isinstance(x, Single) else x.name)
+    return [list(group) for _, group in by_kind]
+
+
+def keep(comparisons: Sequence[Comparison], folder: Path) -> None:
     """Write these figures; the tables and the picture also show workloads that were measured before."""
-    save(comparison, folder)
-    kept = [load(path) for name in WORKLOADS if (path := folder / f"{name}.json").exists()]
+    for comparison in comparisons:
+        save(comparison, folder)
+    paths = [path_of(workload.kind, name, folder) for name, workload in WORKLOADS.items()]
+    kept = [load(path) for path in paths if path.exists()]
     (folder / "README.md").write_text(markdown(kept), encoding="utf-8")
     (folder / "speed.svg").write_text(picture(kept), encoding="utf-8")
 
@@ -54,11 +76,12 @@ def main() -> int:
         console.print(f"Other programs keep {busy:.1f} cores busy: these figures will be worth little.", style="yellow")
     comparisons: list[Comparison] = []
     with console.status("starting") as status:
-        for name in told.workload or WORKLOADS:
-            comparison = compare(WORKLOADS[name], told.variants, told.rounds, told.seconds, status.update)
-            comparisons.append(comparison)
+        for workloads in together(told.workload or []):
+            seconds = told.seconds * (SHARE_OF_A_LAYER if workloads[0].kind == "layer" else 1.0)
+            new = compare(workloads, told.variants, told.rounds, seconds, status.update)
+            comparisons += new
             if folder:
-                keep(comparison, folder)
+                keep(new, folder)
     for table in tables(comparisons):
         console.print(table)
     console.print(LEGEND, highlight=False)

@@ -12,9 +12,6 @@ from typing import Any, NamedTuple
 
 from benchmarks.variants import BY_NAME, VARIANTS
 
-TOLERANCE = 1e-4
-"""How far losses may be apart, relative to losses above 1."""
-
 
 class Spread(NamedTuple):
     """The middle of several measurements, and the quartiles beside it."""
@@ -70,21 +67,25 @@ class Comparison:
 
     Attributes:
         name, title: those of the workload.
-        flops: operations of a product; None for a network.
-        peak: the machine's float32 peak in GFLOP/s, where it was measured.
+        kind: "network", "product" or "layer".
+        flops: operations of its products, 0 if there are none.
         machine: what it ran on.
         versions: of the libraries.
         date: when.
+        peak: the machine's float32 peak in GFLOP/s, where it was measured.
+        tolerance: how far figures may be apart, relative to figures above 1.
         results: by variant.
     """
 
     name: str
     title: str
-    flops: int | None
+    kind: str
+    flops: int
     machine: str
     versions: dict[str, str]
     date: str
     peak: float | None = None
+    tolerance: float = 1e-4
     results: dict[str, Result] = field(default_factory=dict[str, Result])
 
     def fastest(self, *, peers: bool) -> str | None:
@@ -109,7 +110,7 @@ class Comparison:
         return self.speed(own) if own else None
 
     def gflops(self, variant: str) -> float | None:
-        """GFLOP/s of a product."""
+        """GFLOP/s of its products over the whole of a step."""
         step = self.results[variant].step
         return self.flops / step.median / 1e9 if self.flops and step else None
 
@@ -130,9 +131,9 @@ class Comparison:
         """What keeps the figures from being a comparison."""
         failed = [f"{self.name}: {name} failed: {x.error}" for name, x in self.results.items() if x.error]
         apart = [
-            f"{self.name}: {name} is {off:.1e} away from {self.reference}, more than {TOLERANCE:g}"
+            f"{self.name}: {name} is {off:.1e} away from {self.reference}, more than {self.tolerance:g}"
             for name, off in self.differences().items()
-            if not off <= TOLERANCE
+            if not off <= self.tolerance
         ]
         return failed + apart
 
@@ -142,13 +143,19 @@ def losers_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=lambda x: x.lead or 0.0)
 
 
+def path_of(kind: str, name: str, folder: Path) -> Path:
+    """Where a comparison is kept: those of single layers in a folder of their own."""
+    return (folder / "layers" if kind == "layer" else folder) / f"{name}.json"
+
+
 def save(comparison: Comparison, folder: Path) -> None:
     """Write it as JSON, with what follows from it."""
     stored: dict[str, Any] = asdict(comparison) | {"lead": comparison.lead, "differences": comparison.differences()}
     for name, result in comparison.results.items():
         stored["results"][name]["step"] = result.step and result.step._asdict()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{comparison.name}.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    path = path_of(comparison.kind, comparison.name, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
 
 
 def load(path: Path) -> Comparison:

@@ -14,11 +14,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.comparison import Comparison, Result
-from benchmarks.measure import Measurement
+from benchmarks.measure import Measured
 from benchmarks.variants import Variant
-from benchmarks.workloads import THREADS, Product, Workload, save_data
+from benchmarks.workloads import THREADS, Workload, save_data
 
-COLD_ROUNDS = 2
+COLD_ROUNDS = 1
+STEPS_COMPARED = 20
 TIMEOUT = 900
 LIBRARIES = ("chainrule", "jax", "llvmlite", "numpy", "optax", "torch")
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,8 +50,8 @@ def environment(cache: Path, *, cold: bool) -> dict[str, str]:
     return told
 
 
-def output_of(module: str, *arguments: str, told: dict[str, str]) -> str:
-    """The last line that a module prints in a process of its own. Raises `Failure` if it ends in an error."""
+def output_of(module: str, *arguments: str, told: dict[str, str]) -> list[str]:
+    """The lines that a module prints in a process of its own. Raises `Failure` if it ends in an error."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     try:
         done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=TIMEOUT, check=False)
@@ -59,75 +60,105 @@ def output_of(module: str, *arguments: str, told: dict[str, str]) -> str:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise Failure(next((line for line in reversed(lines) if "Error" in line), lines[-1]))
-    return done.stdout.strip().splitlines()[-1]
+    return done.stdout.strip().splitlines()
 
 
 class Runs:
-    """One workload: its data, and the processes that do it."""
+    """Some workloads: their data, and the processes that do them."""
 
-    def __init__(self, workload: Workload, folder: Path, seconds: float) -> None:
-        self.workload = workload
+    def __init__(self, workloads: Sequence[Workload], folder: Path, seconds: float) -> None:
         self.folder = folder
         self.seconds = seconds
-        self.data = save_data(workload, folder)
+        self.data = {workload.name: save_data(workload, folder) for workload in workloads}
 
-    def cold(self, variant: Variant) -> Measurement:
+    def cold(self, variant: Variant, names: Sequence[str]) -> dict[str, Measured]:
         """The first steps alone, with empty caches."""
         with tempfile.TemporaryDirectory(dir=self.folder) as cache:
-            return self._measure(variant, Path(cache), 0.0, cold=True)
+            return self._measure(variant, names, Path(cache), 0.0, 0, cold=True)
 
-    def warm(self, variant: Variant) -> Measurement:
+    def warm(self, variant: Variant, names: Sequence[str], compared: int) -> dict[str, Measured]:
         """Everything, with the caches that this variant has filled before."""
-        return self._measure(variant, self.folder / variant.name, self.seconds, cold=False)
+        return self._measure(variant, names, self.folder / variant.name, self.seconds, compared, cold=False)
 
-    def _measure(self, variant: Variant, cache: Path, seconds: float, *, cold: bool) -> Measurement:
-        arguments = variant.side, variant.mode, self.workload.name, str(self.data), str(seconds)
-        return json.loads(output_of("measure", *arguments, told=environment(cache, cold=cold)))
+    def _measure(
+        self, variant: Variant, names: Sequence[str], cache: Path, seconds: float, compared: int, *, cold: bool
+    ) -> dict[str, Measured]:
+        """By workload; what a process that broke down did not come to shares its error."""
+        work = [f"{name}={self.data[name]}" for name in names]
+        arguments = variant.side, variant.mode, str(seconds), str(compared), *work
+        try:
+            lines = output_of("measure", *arguments, told=environment(cache, cold=cold))
+        except Failure as error:
+            return {name: Measured(error=str(error)) for name in names}
+        return dict(zip(names, map(json.loads, lines[-len(names) :]), strict=True))
 
     def peak(self) -> float:
         """The machine's float32 peak in GFLOP/s."""
-        return float(output_of("peak", str(THREADS), told=environment(self.folder, cold=False)))
+        return float(output_of("peak", str(THREADS), told=environment(self.folder, cold=False))[-1])
 
 
 def compare(
-    workload: Workload, variants: Sequence[Variant], rounds: int, seconds: float, tell: Callable[[str], None]
-) -> Comparison:
+    workloads: Sequence[Workload], variants: Sequence[Variant], rounds: int, seconds: float, tell: Callable[[str], None]
+) -> list[Comparison]:
     """All variants in turn, round after round; `tell` is told what comes next.
 
-    A variant that fails takes no part in later rounds.
+    Several workloads share a process. A variant that fails takes no part in later rounds.
     """
-    flops = workload.flops if isinstance(workload, Product) else None
-    comparison = Comparison(workload.name, workload.title, flops, machine(), versions(), str(datetime.date.today()))
-    comparison.results = {variant.name: Result() for variant in variants if variant.does(workload)}
+    comparisons = [started(workload, variants) for workload in workloads]
     with tempfile.TemporaryDirectory() as folder:
-        runs = Runs(workload, Path(folder), seconds)
+        runs = Runs(workloads, Path(folder), seconds)
         for turn in range(rounds):
-            if flops:
-                comparison.peak = max(comparison.peak or 0.0, runs.peak())
+            peak = runs.peak()
+            for comparison in comparisons:
+                comparison.peak = max(comparison.peak or 0.0, peak)
             for variant in variants:
-                result = comparison.results.get(variant.name)
-                if result is not None and result.error is None:
-                    tell(f"{workload.name}: {variant.title}, round {turn + 1} of {rounds}")
-                    take_turn(runs, variant, turn, result)
-    return comparison
+                own = {x.name: x.results[variant.name] for x in comparisons if variant.name in x.results}
+                own = {name: result for name, result in own.items() if result.error is None}
+                if own:
+                    tell(f"{', '.join(own)}: {variant.title}, round {turn + 1} of {rounds}")
+                    has_cold = variant.compiles and turn < COLD_ROUNDS and workloads[0].kind != "layer"
+                    take_turn(runs, variant, turn, own, has_cold=has_cold)
+    return comparisons
 
 
-def take_turn(runs: Runs, variant: Variant, turn: int, result: Result) -> None:
-    """One round of one variant: a cold start if this is one of the first rounds, and the measurement."""
-    try:
-        if variant.compiles and turn < COLD_ROUNDS:
-            result.cold.append(runs.cold(variant)["first"])
-        measured = runs.warm(variant)
-    except Failure as error:
-        result.error = str(error)
+def started(workload: Workload, variants: Sequence[Variant]) -> Comparison:
+    """A comparison without results yet, of the variants that do the workload."""
+    results = {variant.name: Result() for variant in variants if variant.does(workload)}
+    return Comparison(
+        workload.name,
+        workload.title,
+        workload.kind,
+        workload.flops,
+        machine(),
+        versions(),
+        str(datetime.date.today()),
+        tolerance=workload.tolerance,
+        results=results,
+    )
+
+
+def take_turn(runs: Runs, variant: Variant, turn: int, results: dict[str, Result], *, has_cold: bool) -> None:
+    """One round of one variant: perhaps a cold start, and the measurement."""
+    if has_cold:
+        for name, measured in runs.cold(variant, list(results)).items():
+            if "first" in measured:
+                results[name].cold.append(measured["first"])
+    for name, measured in runs.warm(variant, list(results), 0 if turn else STEPS_COMPARED).items():
+        note(results[name], measured, compiles=variant.compiles, is_first=turn == 0)
+
+
+def note(result: Result, measured: Measured, *, compiles: bool, is_first: bool) -> None:
+    """Add what was measured in a round."""
+    if "error" in measured:
+        result.error = measured["error"]
         return
-    if not variant.compiles:
+    if not compiles:
         result.cold.append(measured["first"])
-    elif turn:  # the first round has filled the cache
+    elif not is_first:  # the first round has filled the cache
         result.warm.append(measured["first"])
     result.windows += measured["windows"]
     result.memory = max(result.memory, measured["memory"])
-    result.figures = measured["figures"]
+    result.figures = result.figures or measured["figures"]
 
 
 def machine() -> str:

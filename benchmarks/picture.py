@@ -16,7 +16,7 @@ from benchmarks.variants import BY_NAME
 
 WIDTH, MARGIN, GUTTER = 880, 20, 40
 PANEL = (WIDTH - 2 * MARGIN - GUTTER) / 2
-LABELS, VALUES = 124, 62
+LABELS, VALUES = 166, 62
 BAR, PITCH = 14, 22
 HEAD, FOOT = 46, 30
 SECTION = 36
@@ -103,12 +103,12 @@ def time_bars(comparison: Comparison) -> list[Bar]:
 
 def share_bars(comparison: Comparison) -> list[Bar]:
     """What share of the peak each variant reaches."""
-    full = (comparison.flops or 0) / (comparison.peak or math.inf) / 1e9
+    full = comparison.flops / (comparison.peak or math.inf) / 1e9
     return [
         Bar(
             bar.variant,
             Spread(*(full / x for x in bar.value)),
-            f"{(comparison.flops or 0) / bar.value.median / 1e9:.0f}",
+            f"{comparison.flops / bar.value.median / 1e9:.0f}",
         )
         for bar in time_bars(comparison)
     ]
@@ -153,17 +153,17 @@ def section(
     for pair in (comparisons[i : i + 2] for i in range(0, len(comparisons), 2)):
         drawn = [bars(comparison) for comparison in pair]
         for column, (comparison, own) in enumerate(zip(pair, drawn, strict=True)):
-            scale = share_scale() if comparison.flops else time_scale(own)
+            scale = share_scale() if comparison.kind == "product" else time_scale(own)
             parts += panel(comparison, own, scale, MARGIN + column * (PANEL + GUTTER), y)
         y += HEAD + PITCH * max(map(len, drawn)) + FOOT
     return parts, y + GAP
 
 
 def picture(comparisons: Sequence[Comparison]) -> str:
-    """All workloads that anything was measured at, as SVG."""
+    """All networks and products that anything was measured at, as SVG."""
     measured = [x for x in comparisons if time_bars(x)]
-    networks = [x for x in measured if not x.flops]
-    products = [x for x in measured if x.flops and x.peak]
+    networks = [x for x in measured if x.kind == "network"]
+    products = [x for x in measured if x.kind == "product" and x.peak]
     parts: list[str] = []
     y = float(MARGIN)
     if networks:

@@ -16,7 +16,8 @@ speed   beside the fastest peer: 2.0x is twice as fast
 cold    the first call in a new process, after its imports, with no cache
 warm    the same with the caches that an earlier process has filled
 memory  the most that a process has held
-apart   largest difference from the losses, or products, of the plainest peer
+peak    the share of the machine's arithmetic that the products of a step reach, over the whole step
+apart   largest difference from the losses, or results, of the plainest peer
 In epoch and scan, the first call does the steps of a whole epoch.
 """
 
@@ -75,24 +76,48 @@ def rate(comparison: Comparison, variant: str) -> str:
     return f"{gflops:.0f} GFLOP/s, {gflops / comparison.peak:.0%}"
 
 
+def share(comparison: Comparison, variant: str) -> str:
+    """The share of the machine's peak."""
+    gflops = comparison.gflops(variant)
+    return NONE if gflops is None or comparison.peak is None else f"{gflops / comparison.peak:.0%}"
+
+
 def tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """One table a workload, those where chainrule does worst first."""
-    return [table_of(comparison) for comparison in losers_first(comparisons)]
+    """One table a workload, those where chainrule does worst first; single layers share a table."""
+    worst_first = losers_first(comparisons)
+    singles = [x for x in worst_first if x.kind == "layer"]
+    return [table_of(x) for x in worst_first if x.kind != "layer"] + [table_of_layers(singles)] * bool(singles)
+
+
+def table_of_layers(comparisons: Sequence[Comparison]) -> Table:
+    """A row a layer: chainrule, the fastest peer and its name, and the ratio."""
+    table = empty_table("[bold]single layers[/bold]  forward and all gradients")
+    for heading in ("", "chainrule", "peak", "fastest peer", "", "speed", "apart"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for x in comparisons:
+        own, peer = x.fastest(peers=False), x.fastest(peers=True)
+        table.add_row(
+            x.name,
+            middle(x.results[own].step) if own else "failed",
+            share(x, own) if own else NONE,
+            middle(x.results[peer].step) if peer else NONE,
+            BY_NAME[peer].title if peer else NONE,
+            times(x.lead),
+            f"{x.differences()[own]:.0e}" if own else NONE,
+            style=None if own else "red",
+        )
+    return table
+
+
+def empty_table(title: str) -> Table:
+    """Without columns yet."""
+    return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
 
 
 def table_of(comparison: Comparison) -> Table:
-    table = Table(
-        title=f"[bold]{comparison.name}[/bold]  {comparison.title}",
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-    )
-    headings = ["", "a step", "quartiles", "speed", "cold", "warm", "memory", "apart"]
-    if comparison.flops:
-        headings[1:3] = ["a call", "of the peak"]
-    for heading in headings:
+    table = empty_table(f"[bold]{comparison.name}[/bold]  {comparison.title}")
+    time = "a call" if comparison.kind == "product" else "a step"
+    for heading in ("", time, "peak", "speed", "cold", "warm", "memory", "apart"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     differences = comparison.differences()
     for name, result in comparison.results.items():
@@ -103,7 +128,7 @@ def table_of(comparison: Comparison) -> Table:
         table.add_row(
             variant.title,
             middle(result.step),
-            rate(comparison, name) if comparison.flops else between(result.step),
+            share(comparison, name),
             times(comparison.speed(name)),
             middle(spread(result.cold)),
             middle(spread(result.warm)),
@@ -116,27 +141,36 @@ def table_of(comparison: Comparison) -> Table:
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
     """Tables of steps, first calls and memory, one row a workload; the machine and the versions below."""
+    networks = [x for x in comparisons if x.kind != "layer"]
+    singles = losers_first([x for x in comparisons if x.kind == "layer"])
     parts = [
         "# Results",
         "Made by `make bench`; the files beside this one hold every window. Medians; (quartiles).",
         "![as a picture](speed.svg)",
         "## A step",
-        grid(comparisons, lambda x, name: f"{middle(x.results[name].step)} ({between(x.results[name].step)})"),
+        grid(networks, lambda x, name: f"{middle(x.results[name].step)} ({between(x.results[name].step)})"),
     ]
-    if products := [x for x in comparisons if x.flops]:
+    if products := [x for x in networks if x.flops and x.peak]:
         peak = max(x.peak or 0.0 for x in products)
         parts += [
             "## Arithmetic",
-            f"GFLOP/s, and the share of this machine's float32 peak, {peak:.0f} GFLOP/s as measured.",
+            "GFLOP/s of the products that a step cannot do without, over the time of the whole step, and the share of"
+            f" this machine's float32 peak, {peak:.0f} GFLOP/s as measured.",
             grid(products, rate),
+        ]
+    if singles:
+        parts += [
+            "## Single layers",
+            "Forward and all gradients, milliseconds; where chainrule does worst beside the fastest peer first.",
+            grid(singles, lambda x, name: milliseconds(x.results[name].step), titles=True),
         ]
     parts += [
         "## The first call",
         "In a new process after its imports: cold, and (warm) with the caches of an earlier process. Where a call does"
         " an epoch, it is an epoch's.",
-        grid(comparisons, first_call, ratio=False),
+        grid(networks, first_call, ratio=False),
         "## Peak memory",
-        grid(comparisons, lambda x, name: f"{x.results[name].memory / 2**20:.0f} MB", ratio=False),
+        grid(networks, lambda x, name: f"{x.results[name].memory / 2**20:.0f} MB", ratio=False),
         "## Made with",
         origin(comparisons),
     ]
@@ -148,13 +182,28 @@ def first_call(comparison: Comparison, name: str) -> str:
     return f"{middle(spread(result.cold))} ({middle(spread(result.warm))})"
 
 
-def grid(comparisons: Sequence[Comparison], cell: Callable[[Comparison, str], str], *, ratio: bool = True) -> str:
+def milliseconds(measured: Spread | None) -> str:
+    """
+
+    >>> milliseconds(Spread(0.0123, 0.0, 0.0))
+    '12.3'
+    """
+    return three_digits(measured.median * 1e3) if measured else NONE
+
+
+def grid(
+    comparisons: Sequence[Comparison],
+    cell: Callable[[Comparison, str], str],
+    *,
+    ratio: bool = True,
+    titles: bool = False,
+) -> str:
     """Workloads down, variants across; with `ratio`, how fast chainrule is beside the fastest peer."""
     names = [name for name in BY_NAME if any(name in x.results for x in comparisons)]
     rows = [["", *(BY_NAME[name].title for name in names)], ["---", *("---:" for _ in names)]]
     for x in comparisons:
         cells = (cell(x, name) if name in x.results and not x.results[name].error else NONE for name in names)
-        rows.append([x.name, *cells])
+        rows.append([f"{x.name}: {x.title}" if titles else x.name, *cells])
     if ratio:
         last = ["chainrule beside the fastest peer", "---:", *(times(x.lead) for x in comparisons)]
         rows = [[*row, end] for row, end in zip(rows, last, strict=True)]

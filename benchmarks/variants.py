@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.workloads import Network, Workload
+from benchmarks.workloads import Workload
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Variant:
         title: what it is called in the table.
         side: the file in `sides/`.
         mode: what that file calls it.
-        networks: whether it trains networks.
-        products: whether it does products.
+        kinds: of workloads that it does.
+        images_only: whether it differs from another variant in the layout of images alone.
         compiles: whether code is made at the first call, so that caches matter.
         on_request: whether it runs only if it is named.
     """
@@ -27,8 +27,8 @@ class Variant:
     title: str
     side: str
     mode: str
-    networks: bool = True
-    products: bool = True
+    kinds: tuple[str, ...] = ("network", "product", "layer")
+    images_only: bool = False
     compiles: bool = True
     on_request: bool = False
 
@@ -39,18 +39,33 @@ class Variant:
 
     def does(self, workload: Workload) -> bool:
         """Whether it can do a workload."""
-        return self.networks if isinstance(workload, Network) else self.products
+        return workload.kind in self.kinds and (workload.has_images or not self.images_only)
 
 
 VARIANTS = (
-    Variant("chainrule-epoch", "chainrule, epoch", "chainrule", "epoch", products=False),
+    Variant("chainrule-epoch", "chainrule, epoch", "chainrule", "epoch", ("network",)),
     Variant("chainrule-step", "chainrule, step", "chainrule", "step"),
     Variant("chainrule-eager", "chainrule, eager", "chainrule", "eager", compiles=False, on_request=True),
-    Variant("jax-scan", "JAX, scan", "jax", "scan", products=False),
+    Variant("jax-scan", "JAX, scan", "jax", "scan", ("network",)),
     Variant("jax-step", "JAX, jit", "jax", "step"),
     Variant("torch-compile", "torch.compile", "torch", "compile"),
+    Variant(
+        "torch-compile-channels-last",
+        "torch.compile, channels last",
+        "torch",
+        "compile, channels-last",
+        images_only=True,
+    ),
     Variant("torch-eager", "PyTorch, eager", "torch", "eager", compiles=False),
-    Variant("numpy", "NumPy", "numpy", "eager", networks=False, compiles=False),
+    Variant(
+        "torch-channels-last",
+        "PyTorch, channels last",
+        "torch",
+        "eager, channels-last",
+        images_only=True,
+        compiles=False,
+    ),
+    Variant("numpy", "NumPy", "numpy", "eager", ("product",), compiles=False),
 )
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}

@@ -1,4 +1,5 @@
 """One file a library: from a neutral workload and its data to something that `measure` can call.
 
-Each has `network(mode, workload, data)` and `product(mode, workload, data)`, which return a `Work`.
+Each has a function for every kind of workload that its variants do, `network(mode, workload, data)`, `product` and
+`layer`, which return a `Work`.
 """

@@ -2,32 +2,115 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import chainrule as cr
+from benchmarks import layers
+from benchmarks.layers import Layer
 from benchmarks.work import Work, batches_of, in_turn, norms
-from benchmarks.workloads import LEARNING_RATE, THREADS, Activation, Arrays, Layer, Linear, Network, Product
+from benchmarks.workloads import LEARNING_RATE, THREADS, Arrays, Network, Product, Single, inputs_of
 from chainrule import Tensor, losses, nn, optim
 
-FUNCTIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+FUNCTIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 
 
 def module_of(layer: Layer) -> nn.Module:
     match layer:
-        case Linear(inputs, outputs):
-            return nn.Linear(inputs, outputs)
-        case Activation(function):
+        case layers.Linear(inputs, outputs, bias):
+            return nn.Linear(inputs, outputs, bias)
+        case layers.Activation(function):
             return FUNCTIONS[function]()
+        case layers.Softmax():
+            return nn.Softmax(-1)
+        case layers.Convolution(inputs, outputs, kernel, stride, padding, dilation, groups, bias, transposed):
+            kind = nn.ConvTranspose2d if transposed else nn.Conv2d
+            return kind(inputs, outputs, kernel, stride, padding, dilation=dilation, groups=groups, bias=bias)
+        case layers.BatchNormalisation(channels):
+            return nn.BatchNorm2d(channels)
+        case layers.LayerNormalisation(size):
+            return nn.LayerNorm(size)
+        case layers.MaxPool(size):
+            return nn.MaxPool2d(size)
+        case layers.GlobalAveragePool():
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        case layers.Flatten():
+            return nn.Flatten()
+        case layers.Residual(body, shortcut):
+            return Residual(body, shortcut)
+        case layers.Embedding(symbols, size):
+            return nn.Embedding(symbols, size)
+        case layers.Position(length, size):
+            return Position(length, size)
+        case layers.Recurrent(kind, inputs, units):
+            return Recurrent(nn.LSTM if kind == "lstm" else nn.GRU, inputs, units)
+        case layers.SelfAttention(size, heads):
+            return SelfAttention(size, heads)
+        case layers.Attention():
+            return Attention()
+    raise TypeError(f"chainrule's side has no {layer}")
+
+
+class Residual(nn.Module):
+    def __init__(self, body: tuple[Layer, ...], shortcut: tuple[Layer, ...]) -> None:
+        self.body = nn.Sequential(*map(module_of, body))
+        self.shortcut = nn.Sequential(*map(module_of, shortcut))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.shortcut(x)
+
+
+class Position(nn.Module):
+    def __init__(self, length: int, size: int) -> None:
+        self.weight = nn.Parameter(np.zeros((length, size), np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.weight
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer that returns its outputs and not its last state."""
+
+    def __init__(self, kind: Any, inputs: int, units: int) -> None:
+        self.cells = kind(inputs, units, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cells(x)[0]
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, size: int, heads: int) -> None:
+        self.heads = heads
+        self.inputs, self.output = nn.Linear(size, 3 * size), nn.Linear(size, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, time, size = x.shape
+        parts = self.inputs(x).reshape((batch, time, 3, self.heads, size // self.heads))
+        q, k, v = cr.unstack(cr.permute_dims(parts, (2, 0, 3, 1, 4)))
+        attended = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.output(cr.permute_dims(attended, (0, 2, 1, 3)).reshape((batch, time, size)))
+
+
+class Attention(nn.Module):
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def with_weights(module: nn.Module, data: Arrays) -> nn.Module:
+    """The module with the weights that all sides start from."""
+    for name, parameter in module.named_parameters():
+        parameter.assign(data[name.replace("cells.", "")])
+    return module
 
 
 def network(mode: str, workload: Network, data: Arrays) -> Work:
-    model = nn.Sequential(*map(module_of, workload.layers))
-    for name, parameter in model.named_parameters():
-        parameter.assign(data[name])
+    model = with_weights(nn.Sequential(*map(module_of, workload.layers)), data)
     optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
     def step(x: np.ndarray, y: np.ndarray) -> Tensor:
-        loss = losses.cross_entropy(model(x), y)
+        logits = model(x)
+        loss = losses.cross_entropy(logits.reshape((-1, logits.shape[-1])), y.reshape(-1))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -53,7 +136,31 @@ def product(mode: str, workload: Product, data: Arrays) -> Work:
         y, pullback = cr.vjp(lambda x, w, bias: cr.relu(x @ w.T + bias), x, w, bias)
         return y, *pullback(cotangent)
 
-    function = matmul if workload.kind == "matmul" else linear
+    return called(mode, matmul if workload.arithmetic == "matmul" else linear, arrays)
+
+
+def layer(mode: str, workload: Single, data: Arrays) -> Work:
+    module = with_weights(module_of(workload.layer), data)
+    inputs = inputs_of(data)
+    names = [name for name, _ in module.named_parameters()]
+
+    def call(cotangent: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        moving = [x for x in inputs if x.dtype.is_float]
+        fixed = [x for x in inputs if not x.dtype.is_float]
+
+        def forward(module: nn.Module, *moving: Tensor) -> Tensor:
+            return module(*fixed, *moving)
+
+        y, pullback = cr.vjp(forward, module, *moving)
+        of_module, *of_inputs = pullback(cotangent)
+        gradients = dict([*of_module.named_parameters(), *of_module.named_buffers()])
+        return y, *of_inputs, *(gradients[name] for name in names)
+
+    return called(mode, call, [data["cotangent"], *inputs])
+
+
+def called(mode: str, function: Any, arrays: list[np.ndarray]) -> Work:
+    """A function of arrays that returns tensors, compiled or not."""
     if mode != "eager":
         cr.set_threads(THREADS)
         function = cr.compile(function)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.work import Work, norms
-from benchmarks.workloads import Arrays, Network, Product
-
-
-def network(mode: str, workload: Network, data: Arrays) -> Work:
-    raise NotImplementedError("NumPy trains no networks")
+from benchmarks.workloads import Arrays, Product
 
 
 def product(mode: str, workload: Product, data: Arrays) -> Work:
     m, k, n = workload.sizes
     y = np.empty((m, n), np.float32)
-    if workload.kind == "matmul":
+    if workload.arithmetic == "matmul":
         return Work(lambda: (np.matmul(data["a"], data["b"], out=y),), norms)
     x, w, bias, cotangent = (data[name] for name in ("x", "w", "bias", "cotangent"))
     dx, dw, dy = np.empty((m, k), np.float32), np.empty((n, k), np.float32), np.empty((m, n), np.float32)

@@ -218,7 +218,7 @@ def skipped_words(skipped: Sequence[tuple[Path, str]]) -> str:
     '1 image could not be read and is skipped: "cat/1.png" (image file is truncated)'
     """
     verb = "is" if len(skipped) == 1 else "are"
-    first = ", ".join(f"{quoted(path, 80)} ({reason:.60})" for path, reason in skipped[:5])
+    first = ", ".join(f'"{one_line(str(path))}" ({reason:.60})' for path, reason in skipped[:5])
     rest = f" and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
     return f"{counted(len(skipped), 'image')} could not be read and {verb} skipped: {first}{rest}"
 

@@ -8,6 +8,7 @@ Simonyan & Zisserman, "Very deep convolutional networks for large-scale image re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from math import sqrt
 
@@ -27,8 +28,9 @@ from chainrule.tensor import Tensor, TensorLike, as_tensor
 class ConvBlock(Module):
     """relu(norm(conv(x))) with kernels of 3 x 3, which leave the size as it is."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        self.conv = Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    def __init__(self, inputs: int, outputs: int, *, generator: Generator | None = None) -> None:
+        draw = partial(he_normal, generator=generator)
+        self.conv = Conv2d(inputs, outputs, 3, padding=1, bias=False, initializer=draw)
         self.norm = BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,10 +74,7 @@ class ConvNet(Module):
         self.stages: list[Sequential] = []
         for stage in widths:
             sizes = [inputs, *(whole("widths", width) for width in stage)]
-            blocks = [ConvBlock(n, m) for n, m in pairwise(sizes)]
-            for block in blocks:
-                block.conv.weight.assign(he_normal(block.conv.weight.shape, generator=generator))
-            self.stages.append(Sequential(*blocks))
+            self.stages.append(Sequential(*(ConvBlock(n, m, generator=generator) for n, m in pairwise(sizes))))
             inputs = sizes[-1]
         self.dropout = Dropout(dropout, generator=generator)
         self.head = Linear(inputs, whole("num_classes", num_classes))

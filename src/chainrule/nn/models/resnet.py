@@ -6,8 +6,9 @@ about 32 pixels, and one for images of about 224, whose parameters have the name
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod, sqrt
 
 from chainrule import ops
 from chainrule.errors import DefinitionError, ShapeError
@@ -19,6 +20,12 @@ from chainrule.nn.models.stand_in import BatchNorm2d, Conv2d
 from chainrule.nn.module import Module
 from chainrule.random import Generator
 from chainrule.tensor import Tensor, TensorLike, as_tensor
+from chainrule.types import DTypeLike, float32
+
+
+def by_outputs(shape: Sequence[int], *, generator: Generator | None = None, dtype: DTypeLike = float32) -> Tensor:
+    """Normal with variance 2 / (out_channels x kernel), which keeps the size of gradients (He et al., ICCV 2015)."""
+    return normal(shape, std=sqrt(2.0 / (shape[0] * prod(shape[2:]))), generator=generator, dtype=dtype)
 
 
 class BasicBlock(Module):
@@ -29,14 +36,24 @@ class BasicBlock(Module):
         planes: channels of the result.
         stride: of the first convolution.
         downsample: what x passes through where it has another shape than the result.
+        initializer: makes the weights of the convolutions.
     """
 
     expansion = 1
 
-    def __init__(self, inputs: int, planes: int, stride: int = 1, downsample: Module | None = None) -> None:
-        self.conv1 = Conv2d(inputs, planes, 3, stride, 1, bias=False)
+    def __init__(
+        self,
+        inputs: int,
+        planes: int,
+        stride: int = 1,
+        downsample: Module | None = None,
+        *,
+        initializer: Callable[..., Tensor] = by_outputs,
+    ) -> None:
+        conv = partial(Conv2d, bias=False, initializer=initializer)
+        self.conv1 = conv(inputs, planes, 3, stride, 1)
         self.bn1 = BatchNorm2d(planes)
-        self.conv2 = Conv2d(planes, planes, 3, 1, 1, bias=False)
+        self.conv2 = conv(planes, planes, 3, 1, 1)
         self.bn2 = BatchNorm2d(planes)
         self.downsample = downsample
 
@@ -55,12 +72,21 @@ class Bottleneck(Module):
 
     expansion = 4
 
-    def __init__(self, inputs: int, planes: int, stride: int = 1, downsample: Module | None = None) -> None:
-        self.conv1 = Conv2d(inputs, planes, 1, bias=False)
+    def __init__(
+        self,
+        inputs: int,
+        planes: int,
+        stride: int = 1,
+        downsample: Module | None = None,
+        *,
+        initializer: Callable[..., Tensor] = by_outputs,
+    ) -> None:
+        conv = partial(Conv2d, bias=False, initializer=initializer)
+        self.conv1 = conv(inputs, planes, 1)
         self.bn1 = BatchNorm2d(planes)
-        self.conv2 = Conv2d(planes, planes, 3, stride, 1, bias=False)
+        self.conv2 = conv(planes, planes, 3, stride, 1)
         self.bn2 = BatchNorm2d(planes)
-        self.conv3 = Conv2d(planes, 4 * planes, 1, bias=False)
+        self.conv3 = conv(planes, 4 * planes, 1)
         self.bn3 = BatchNorm2d(4 * planes)
         self.downsample = downsample
 
@@ -94,7 +120,7 @@ class ResNet(Module):
         layers: number of blocks in each of the four stages.
         num_classes: size of the output.
         in_channels: of the images.
-        generator: draws the first weights: convolutions normal with variance 2 / (out_channels x kernel).
+        generator: draws the first weights: see `by_outputs`; the last layer starts as `nn.Linear`.
 
     Shapes: [batch, in_channels, height, width] to [batch, num_classes].
 
@@ -111,14 +137,14 @@ class ResNet(Module):
         *,
         generator: Generator | None = None,
     ) -> None:
-        self.conv1 = Conv2d(whole("in_channels", in_channels), 64, 7, 2, 3, bias=False)
+        draw = partial(by_outputs, generator=generator)
+        self.conv1 = Conv2d(whole("in_channels", in_channels), 64, 7, 2, 3, bias=False, initializer=draw)
         self.bn1 = BatchNorm2d(64)
-        self.layer1 = _stage(block, 64, 64, layers[0], 1)
-        self.layer2 = _stage(block, 64 * block.expansion, 128, layers[1], 2)
-        self.layer3 = _stage(block, 128 * block.expansion, 256, layers[2], 2)
-        self.layer4 = _stage(block, 256 * block.expansion, 512, layers[3], 2)
-        self.fc = Linear(512 * block.expansion, whole("num_classes", num_classes))
-        _start(self, generator)
+        self.layer1 = _stage(block, 64, 64, layers[0], 1, draw)
+        self.layer2 = _stage(block, 64 * block.expansion, 128, layers[1], 2, draw)
+        self.layer3 = _stage(block, 128 * block.expansion, 256, layers[2], 2, draw)
+        self.layer4 = _stage(block, 256 * block.expansion, 512, layers[3], 2, draw)
+        self.fc = _head(512 * block.expansion, num_classes, generator)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Logits of the classes."""
@@ -129,13 +155,29 @@ class ResNet(Module):
         return self.fc(ops.mean(x, (2, 3)))
 
 
-def _stage(block: type[BasicBlock] | type[Bottleneck], inputs: int, planes: int, count: int, stride: int) -> Sequential:
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck],
+    inputs: int,
+    planes: int,
+    count: int,
+    stride: int,
+    draw: Callable[..., Tensor],
+) -> Sequential:
     outputs = planes * block.expansion
     downsample = None
     if stride != 1 or inputs != outputs:
-        downsample = Sequential(Conv2d(inputs, outputs, 1, stride, bias=False), BatchNorm2d(outputs))
-    first = block(inputs, planes, stride, downsample)
-    return Sequential(first, *(block(outputs, planes) for _ in range(count - 1)))
+        conv = Conv2d(inputs, outputs, 1, stride, bias=False, initializer=draw)
+        downsample = Sequential(conv, BatchNorm2d(outputs))
+    first = block(inputs, planes, stride, downsample, initializer=draw)
+    return Sequential(first, *(block(outputs, planes, initializer=draw) for _ in range(count - 1)))
+
+
+def _head(inputs: int, num_classes: int, generator: Generator | None) -> Linear:
+    """A linear layer that starts as all do, but from a generator."""
+    head, bound = Linear(inputs, whole("num_classes", num_classes)), 1.0 / sqrt(inputs)
+    for x in head.parameters():
+        x.assign(uniform(x.shape, -bound, bound, generator=generator))
+    return head
 
 
 class SmallResNet(Module):
@@ -149,7 +191,7 @@ class SmallResNet(Module):
         num_classes: size of the output.
         in_channels: of the images.
         width: channels of the first stage.
-        generator: draws the first weights: convolutions normal with variance 2 / (out_channels x kernel).
+        generator: draws the first weights: see `by_outputs`; the last layer starts as `nn.Linear`.
 
     Shapes: [batch, in_channels, height, width] to [batch, num_classes].
 
@@ -173,13 +215,14 @@ class SmallResNet(Module):
             raise DefinitionError(f"SmallResNet: the depth must be 6 n + 2, such as 20, 32, 44 or 56, not {depth}")
         count = (depth - 2) // 6
         self.depth = depth
-        self.conv1 = Conv2d(whole("in_channels", in_channels), whole("width", width), 3, 1, 1, bias=False)
+        draw = partial(by_outputs, generator=generator)
+        channels = whole("in_channels", in_channels)
+        self.conv1 = Conv2d(channels, whole("width", width), 3, 1, 1, bias=False, initializer=draw)
         self.bn1 = BatchNorm2d(width)
-        self.layer1 = Sequential(*(BasicBlock(width, width) for _ in range(count)))
-        self.layer2 = _small_stage(width, count)
-        self.layer3 = _small_stage(2 * width, count)
-        self.fc = Linear(4 * width, whole("num_classes", num_classes))
-        _start(self, generator)
+        self.layer1 = Sequential(*(BasicBlock(width, width, initializer=draw) for _ in range(count)))
+        self.layer2 = _small_stage(width, count, draw)
+        self.layer3 = _small_stage(2 * width, count, draw)
+        self.fc = _head(4 * width, num_classes, generator)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Logits of the classes."""
@@ -194,22 +237,9 @@ class SmallResNet(Module):
         return f"{self.depth}"
 
 
-def _small_stage(inputs: int, count: int) -> Sequential:
-    first = BasicBlock(inputs, 2 * inputs, 2, Shortcut(inputs))
-    return Sequential(first, *(BasicBlock(2 * inputs, 2 * inputs) for _ in range(count - 1)))
-
-
-def _start(model: Module, generator: Generator | None) -> None:
-    """He's initialisation by the number of outputs, and for the last layer by that of its inputs."""
-    for module in model.modules():
-        if isinstance(module, Conv2d):
-            outputs, _, *kernel = module.weight.shape
-            std = sqrt(2.0 / (outputs * kernel[0] * kernel[1]))
-            module.weight.assign(normal(module.weight.shape, std=std, generator=generator))
-        elif isinstance(module, Linear):
-            bound = 1.0 / sqrt(module.in_features)
-            for x in module.parameters():
-                x.assign(uniform(x.shape, -bound, bound, generator=generator))
+def _small_stage(inputs: int, count: int, draw: Callable[..., Tensor]) -> Sequential:
+    first = BasicBlock(inputs, 2 * inputs, 2, Shortcut(inputs), initializer=draw)
+    return Sequential(first, *(BasicBlock(2 * inputs, 2 * inputs, initializer=draw) for _ in range(count - 1)))
 
 
 def resnet18(num_classes: int = 1000, in_channels: int = 3) -> ResNet:

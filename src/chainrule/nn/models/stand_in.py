@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 
 from chainrule import ops
@@ -23,10 +24,11 @@ class Conv2d(Module):
         padding: int = 0,
         *,
         bias: bool = True,
+        initializer: Callable[..., Tensor] = uniform,
     ) -> None:
         bound = 1.0 / sqrt(in_channels * kernel_size * kernel_size)
         shape = (out_channels, in_channels, kernel_size, kernel_size)
-        self.weight = Parameter(uniform(shape, -bound, bound), name="weight")
+        self.weight = Parameter(initializer(shape), name="weight")
         self.bias = Parameter(uniform((out_channels,), -bound, bound), name="bias") if bias else None
         self.stride, self.padding = stride, padding
 
