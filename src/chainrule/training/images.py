@@ -28,7 +28,7 @@ from chainrule.tensor import Tensor, TensorLike, as_tensor, tensor
 from chainrule.training.callbacks import BestWeights, Callback, EarlyStopping, TimeLimit
 from chainrule.training.history import History
 from chainrule.training.image_settings import ImageSettings
-from chainrule.training.rates import Rates, learning_rates
+from chainrule.training.rates import one_cycle
 from chainrule.training.settings import OPTIMIZERS
 from chainrule.training.tabular import class_scores, frequency_logits, probabilities
 from chainrule.training.trainer import Trainer
@@ -198,17 +198,18 @@ class PreparedImages:
         training, validation, test = self.parts
         assert settings.batch_size is not None
         optimizer = OPTIMIZERS[settings.optimizer](network.parameters(), lr=settings.lr)
+        steps = settings.epochs * max(len(training) // settings.batch_size, 1)
         trainer = ImageTrainer(
             network,
             settings.augment(len(self.model.classes)),
             loss=partial(losses.cross_entropy, label_smoothing=settings.label_smoothing),
             optimizer=optimizer,
             metrics={"accuracy": _accuracy},
+            schedule=one_cycle(optimizer, settings.lr, steps),
+            schedule_every="batch",
             seed=settings.seed,
         )
-        steps = settings.epochs * max(len(training) // settings.batch_size, 1)
-        own: list[Callback] = [Rates(optimizer, learning_rates(steps, settings.lr))]
-        own += [BestWeights(), EarlyStopping(settings.patience)] if len(validation) else []
+        own: list[Callback] = [BestWeights(), EarlyStopping(settings.patience)] if len(validation) else []
         own += [TimeLimit(settings.time_limit)] if settings.time_limit is not None else []
         history = trainer.fit(
             training,

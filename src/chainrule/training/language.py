@@ -14,7 +14,6 @@ from chainrule.errors import DefinitionError
 from chainrule.nn.models import GPT
 from chainrule.random import Generator
 from chainrule.training.history import History
-from chainrule.training.rates import learning_rates
 from chainrule.training.settings import is_count, is_number, is_rate, is_seed, is_share, refuse
 from chainrule.training.steps import StepWatcher, fit_steps
 
@@ -174,7 +173,8 @@ class PreparedText:
             network,
             training,
             self._validation_rows(held_out),
-            rates=learning_rates(settings.steps, settings.lr),
+            steps=settings.steps,
+            lr=settings.lr,
             batch_size=settings.batch_size,
             seed=settings.seed,
             time_limit=settings.time_limit,

@@ -22,8 +22,8 @@ from chainrule.optim import AdamW, clip_grad_norm
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, TensorLike, as_tensor, tensor
 from chainrule.training.history import History
+from chainrule.training.rates import one_cycle
 from chainrule.training.trainer import interrupt_stops
-from chainrule.types import Array
 
 EVALUATIONS = 20
 """So often the validation text is looked at in a training."""
@@ -59,7 +59,8 @@ def fit_steps(
     tokens: Tokens,
     validation: Tokens | None,
     *,
-    rates: Array,
+    steps: int,
+    lr: float,
     batch_size: int,
     seed: int,
     time_limit: float | None = None,
@@ -71,7 +72,8 @@ def fit_steps(
         network: maps tokens [batch, time] to logits [batch, time, tokens]; has a `context`.
         tokens: to train on.
         validation: rows [n, context + 1] to validate on, or None.
-        rates: the learning rate of each step.
+        steps: how many there are.
+        lr: the highest learning rate: see `one_cycle`.
         batch_size: contexts of a step.
         seed: of the places that are read.
         time_limit: most seconds.
@@ -80,7 +82,7 @@ def fit_steps(
     Returns the history: "step", "loss", "val_loss" and "seconds" of each evaluation. Ctrl-C ends the training between
     two steps and is no error.
     """
-    loop = _Loop(network, tokens, rates, batch_size, seed, time_limit, list(watchers))
+    loop = _Loop(network, tokens, steps, lr, batch_size, seed, time_limit, list(watchers))
     return loop.run(validation)
 
 
@@ -89,13 +91,14 @@ class _Loop:
         self,
         network: Any,
         tokens: Tokens,
-        rates: Array,
+        steps: int,
+        lr: float,
         batch_size: int,
         seed: int,
         time_limit: float | None,
         watchers: list[StepWatcher],
     ) -> None:
-        self.network, self.tokens, self.rates = network, tokens, rates
+        self.network, self.tokens, self.steps = network, tokens, steps
         self.batch_size, self.seed, self.watchers = batch_size, seed, watchers
         self.context: int = network.context
         self.limit = math.inf if time_limit is None else time_limit
@@ -103,10 +106,11 @@ class _Loop:
         self.done, self.before, self.why = 0, 0, ""
         self.history = History()
         self.optimizer = AdamW(network.parameters(), betas=(0.9, 0.99), weight_decay=0.1)
-        self.step, self.evaluate = self._steps()
+        self.schedule = one_cycle(self.optimizer, lr, steps)
+        self.step, self.evaluate = self._programs()
 
-    def _steps(self) -> tuple[Compiled, Compiled]:
-        network, optimizer, total = self.network, self.optimizer, self.total
+    def _programs(self) -> tuple[Compiled, Compiled]:
+        network, optimizer, schedule, total = self.network, self.optimizer, self.schedule, self.total
         text, after = tensor(self.tokens), np.arange(self.context + 1)
 
         def loss_of(rows: Tensor) -> Tensor:
@@ -114,20 +118,20 @@ class _Loop:
             return losses.cross_entropy(logits.reshape((-1, logits.shape[-1])), rows[:, 1:].reshape((-1,)))
 
         @compile
-        def step(starts: TensorLike, rate: Tensor) -> None:
+        def step(starts: TensorLike) -> None:
             loss = loss_of(ops.take(text, as_tensor(starts).expand_dims(-1) + after))
             optimizer.zero_grad()
             loss.backward()
             clip_grad_norm(network.parameters(), CLIP)
-            optimizer.lr = rate[0]
             optimizer.step()
+            schedule.step()
             total.assign(total + loss.detach())
 
         return step, compile(loss_of)
 
     def run(self, validation: Tokens | None) -> History:
         """All steps, or as many as there is time for."""
-        steps = len(self.rates)
+        steps = self.steps
         self.start = time.monotonic()
         self.every = min(max(steps // EVALUATIONS, 1), LONGEST)
         best, state = math.inf, None
@@ -160,12 +164,11 @@ class _Loop:
         """The steps up to the next evaluation."""
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, self.done], np.uint64)))
         starts = crops(len(self.tokens), self.context, (steps * self.batch_size,), generator)
-        rates = np.repeat(self.rates[self.done : self.done + steps], self.batch_size)
         self.before = self.done
         self.total.assign(ops.zeros_like(self.total))
         try:
             order = np.arange(len(starts))
-            epoch(self.step, (starts, rates), order, batch_size=self.batch_size, progress=self._look)
+            epoch(self.step, (starts,), order, batch_size=self.batch_size, progress=self._look)
         except _Enough:
             pass
         return {"step": self.done, "loss": self._loss()}
