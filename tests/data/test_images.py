@@ -12,12 +12,17 @@ from PIL import Image
 from chainrule.data.images import decode, find_images, probe, read_images, skipped_words, to_png
 from chainrule.errors import ChainruleError, DataError
 
-from .picturing import folder_of_bars
-
 
 @pytest.fixture
 def bars(tmp_path: Path) -> Path:
-    return folder_of_bars(tmp_path / "bars", count=4)
+    """A folder of two classes, each with a JPEG and three PNG files."""
+    rng = np.random.default_rng(0)
+    for kind in ("lying", "upright"):
+        (tmp_path / "bars" / kind).mkdir(parents=True)
+        for i in range(4):
+            image = Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8))
+            image.save(tmp_path / "bars" / kind / (f"{i:02}.png" if i else "00.jpg"))
+    return tmp_path / "bars"
 
 
 def save(path: Path, shown: np.ndarray, mode: str | None = None, **options: Any) -> Path:

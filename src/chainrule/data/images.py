@@ -125,7 +125,8 @@ def probe(files: Sequence[Path]) -> tuple[int, int]:
 
 def _probe_one(path: Path) -> tuple[int, bool] | None:
     try:
-        side = min(_pillow().open(path).size)
+        with _pillow().open(path) as image:
+            side = min(image.size)
         pixels = decode(path, min(side, 32), 3).astype(np.int16)
     except ChainruleError:
         raise

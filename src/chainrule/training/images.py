@@ -19,7 +19,8 @@ from chainrule.data.augment import Augment
 from chainrule.data.batches import Arrays, batches, shuffled
 from chainrule.data.images import Pixels, find_images, probe, read_images, skipped_words
 from chainrule.data.split import Split, split
-from chainrule.errors import DefinitionError
+from chainrule.data.wording import quoted
+from chainrule.errors import DataError, DefinitionError
 from chainrule.nn.models import ConvNet, SmallResNet
 from chainrule.nn.module import evaluating
 from chainrule.random import Generator
@@ -275,7 +276,7 @@ def prepare_images(
         notices.append(skipped_words(decoded.skipped))
     gone = [name for i, name in enumerate(found.classes) if not (y == i).any()]
     if gone:
-        raise DefinitionError(f"no image of class {gone[0]!r} can be read; {notices[-1]}")
+        raise DataError(f"no image of class {quoted(gone[0])} can be read; {notices[-1]}")
     share = chosen.validation
     rows = split(len(y), (1.0 - 2.0 * share, share, share), seed=chosen.seed, stratify=y)
     parts = [Arrays(decoded.pixels[part], y[part]) for part in rows]
