@@ -14,10 +14,16 @@ import pytest
 from rich.console import Console
 
 from chainrule.cli.progress import StepBar, StepLines, step_reporter
+from chainrule.training import language
 
 Call = Callable[..., Any]
 SMALL = ("--context", 16, "--width", 16, "--layers", 1, "--heads", 2, "--batch-size", 8)
 MAIN = "from chainrule.cli import main; main()"
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "SAMPLE_LENGTH", 10)
 
 
 @pytest.fixture

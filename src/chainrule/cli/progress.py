@@ -197,12 +197,11 @@ def reading(console: Console) -> Generator[Callable[[int, int], None]]:
         words = f"{done:,} of {count:,} images"
         progress.update(task, completed=done, total=count, words=words, refresh=console.is_terminal)
 
-    if console.is_terminal:
-        progress.start()
-    try:
+    if not console.is_terminal:
         yield show
-    finally:
-        progress.stop()
+        return
+    with progress:
+        yield show
 
 
 def step_reporter(console: Console, time_limit: float | None = None) -> StepReporter:
