@@ -14,13 +14,13 @@ from math import sqrt
 
 from chainrule import ops
 from chainrule.errors import DefinitionError, ShapeError
+from chainrule.nn.batch_normalization import BatchNorm2d
 from chainrule.nn.checks import whole
 from chainrule.nn.containers import Sequential
 from chainrule.nn.convolution import Conv2d
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.initializers import he_normal, uniform
 from chainrule.nn.linear import Linear
-from chainrule.nn.models.stand_in import BatchNorm2d
 from chainrule.nn.module import Module
 from chainrule.random import Generator
 from chainrule.tensor import Tensor, TensorLike, as_tensor
