@@ -114,14 +114,14 @@ def test_ctrl_c_keeps_the_best_weights_and_saves_the_run(corpus: Path) -> None:
 def test_a_terminal_gets_a_bar_that_fits() -> None:
     assert isinstance(step_reporter(Console(file=io.StringIO())), StepLines)
     file = io.StringIO()
-    bar = step_reporter(Console(file=file, force_terminal=True, width=100, color_system=None))
+    bar = step_reporter(Console(file=file, force_terminal=True, width=80, color_system=None))
     assert isinstance(bar, StepBar)
     bar.on_start(2000, 1024)
     bar.on_steps(1000, 1.25)
     bar.on_evaluation({"step": 1000, "loss": 1.25, "val_loss": 1.5, "seconds": 1.0})
-    bar.due = 0.0
+    bar.due, bar.start, bar.busy = 0.0, bar.start - 1000, 30.0
     bar.on_steps(1500, 1.2)
     bar.on_end()
     text = file.getvalue()
-    assert "step 1,500/2,000" in text and "loss 1.200, val loss 1.500" in text and "tokens/s" in text
+    assert "step 1500/2000" in text and "loss 1.200, val 1.500, " in text and "tokens/s, " in text
     assert "…" not in text

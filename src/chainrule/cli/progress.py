@@ -165,15 +165,14 @@ class StepBar(StepReporter):
 
     def on_start(self, steps: int, tokens: int) -> None:
         super().on_start(steps, tokens)
-        self.progress = bar_of(self.console, 80)
-        self.task = self.progress.add_task("", total=steps, head=f"step 0/{steps:,}", words="compiling")
+        self.progress = bar_of(self.console, 76)
+        self.task = self.progress.add_task("", total=steps, head=f"step 0/{steps}", words="compiling")
         self.progress.start()
 
     def show(self, loss: float) -> None:
-        losses = f"loss {figure('loss', loss)}" + (
-            f", val loss {figure('loss', self.row['val_loss'])}" if "val_loss" in self.row else ""
-        )
-        words, head = f"{losses}, {self.speed}, {self.left} left", f"step {self.done:,}/{self.steps:,}"
+        known = f", val {figure('loss', self.row['val_loss'])}" if "val_loss" in self.row else ""
+        words = f"loss {figure('loss', loss)}{known}, {self.speed}, {self.left} left"
+        head = f"step {self.done}/{self.steps}"
         self.progress.update(self.task, completed=self.done, head=head, words=words, refresh=True)
 
     def on_end(self) -> None:
@@ -182,7 +181,7 @@ class StepBar(StepReporter):
 
 def bar_of(console: Console, words: int) -> Progress:
     """A bar between a head and words, which take so many columns together; not drawn before it is started."""
-    bar = BarColumn(bar_width=max(8, min(40, console.width - words)))
+    bar = BarColumn(bar_width=max(4, min(40, console.width - words)))
     columns = TextColumn("{task.fields[head]}"), bar, TextColumn("{task.fields[words]}")
     return Progress(*columns, console=console, auto_refresh=False, transient=True)
 
