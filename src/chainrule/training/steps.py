@@ -66,7 +66,9 @@ def fit_steps(
     time_limit: float | None = None,
     watchers: Iterable[StepWatcher] = (),
 ) -> History:
-    """Train a network to predict the next token, with AdamW; the weights with the best validation loss are kept.
+    """Train a network to predict the next token; the weights with the best validation loss are kept.
+
+    The optimizer is AdamW, whose weight decay of 0.1 is for matrices alone.
 
     Args:
         network: maps tokens [batch, time] to logits [batch, time, tokens]; has a `context`.
@@ -105,13 +107,16 @@ class _Loop:
         self.total = tensor(0.0)  # of the losses since the last evaluation
         self.done, self.before, self.why = 0, 0, ""
         self.history = History()
-        self.optimizer = AdamW(network.parameters(), betas=(0.9, 0.99), weight_decay=0.1)
+        matrices = [x for x in self.network.parameters() if x.ndim > 1]
+        others = [x for x in self.network.parameters() if x.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = AdamW([group for group in groups if group["params"]], betas=(0.9, 0.99))
         self.schedule = one_cycle(self.optimizer, lr, steps)
         self.step, self.evaluate = self._programs()
 
     def _programs(self) -> tuple[Compiled, Compiled]:
         network, optimizer, schedule, total = self.network, self.optimizer, self.schedule, self.total
-        text, after = tensor(self.tokens), np.arange(self.context + 1)
+        text, after = tensor(self.tokens.astype(np.int32)), np.arange(self.context + 1)
 
         def loss_of(rows: Tensor) -> Tensor:
             logits = network(rows[:, :-1])
