@@ -159,8 +159,8 @@ class RunPlace:
 
     def named(self, fitting: str) -> str:
         """The name of the folder, after looking whether there may be one of that name. Raises `RunError` if not."""
-        if self.name is not None or self.overwrite:
-            check_name(self.runs_dir, self.name or run_name(fitting), overwrite=self.overwrite)
+        if self.name is None and self.overwrite:
+            check_name(self.runs_dir, run_name(fitting), overwrite=True)
         return self.name or run_name(fitting)
 
 

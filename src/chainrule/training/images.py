@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import losses, metrics, nn
-from chainrule.compiled import compile
+from chainrule.compiled import Compiled, compile
 from chainrule.data.augment import Augment
 from chainrule.data.batches import Arrays, batches, shuffled
 from chainrule.data.images import Pixels, find_images, probe, read_images, skipped_words
@@ -89,9 +89,9 @@ class ImageModel:
         return columns | {f"probability of {name}": p[:, i] for i, name in enumerate(self.classes)}
 
 
-def predict_pixels(network: nn.Module, pixels: Pixels) -> NDArray[Any]:
-    """What a network says of images [n, ...], in evaluation mode, by compiled batches of one size."""
-    run = compile(network)
+def predict_pixels(network: nn.Module, pixels: Pixels, run: Compiled | None = None) -> NDArray[Any]:
+    """What a network says of images [n, ...], in evaluation mode, by batches of one size; `run` is it, compiled."""
+    run = run or compile(network)
     outputs: list[Array] = []
     with evaluating(network), no_grad():
         for start in range(0, max(len(pixels), 1), BATCH):
@@ -144,6 +144,7 @@ class ImageTrainer(Trainer):
     def __init__(self, model: nn.Module, augment: Augment, **options: Any) -> None:
         super().__init__(model, **options)
         self.augment = augment
+        self.forward = compile(model)
 
     def minibatches(self, data: Arrays, batch_size: int) -> Iterator[Arrays]:
         """The parts of the training images; what is left over for a smaller batch at the end is left out."""
@@ -167,7 +168,7 @@ class ImageTrainer(Trainer):
 
     def predict(self, x: Any, *, batch_size: int = BATCH) -> Array:
         """The model's outputs for images, by compiled batches."""
-        return predict_pixels(self.model, x)
+        return predict_pixels(self.model, x, self.forward)
 
 
 @dataclass(frozen=True, eq=False)
