@@ -76,11 +76,20 @@ class _Loops:
             self._copy_a(k, depth)
         if p.copy_b == "all" and p.depth < self.c.k:
             self._copy_b(k, depth)
-        with f.loop(*self.n, self.width) as panel:
-            columns = self._cut(self.c.n, self.width, self.n[1], panel.index)
-            b, b_step = self._panel(panel.index, columns, k, depth)
-            with f.loop(*self.m, p.rows) as tile:
-                rows = self._cut(self.c.m, p.rows, self.m[1], tile.index)
+        if p.beside == 1:
+            with f.loop(*self.n, self.width) as panel:
+                columns = self._cut(self.c.n, self.width, self.n[1], panel.index)
+                b, b_step = self._panel(panel.index, columns, k, depth)
+                with f.loop(*self.m, p.rows) as tile:
+                    rows = self._cut(self.c.m, p.rows, self.m[1], tile.index)
+                    self._tile(tile.index, panel.index, rows, columns, k, depth, b, b_step)
+            return
+        with f.loop(*self.n, self.width * p.beside) as panels, f.loop(*self.m, p.rows) as tile:
+            rows = self._cut(self.c.m, p.rows, self.m[1], tile.index)
+            stop = f.min(f.add(panels.index, self.width * p.beside), self.n[1])
+            with f.loop(panels.index, stop, self.width) as panel:
+                columns = self._cut(self.c.n, self.width, self.n[1], panel.index)
+                b, b_step = self._panel(panel.index, columns, k, depth)
                 self._tile(tile.index, panel.index, rows, columns, k, depth, b, b_step)
 
     def _cut(self, size: int, step: int, stop: Index, start: Index) -> Index:
