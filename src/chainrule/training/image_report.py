@@ -50,11 +50,11 @@ def image_report(run: ImageRun, record: dict[str, Any], folder: Path) -> str:
         "</div>",
         _mistakes(run),
         _gallery(run),
+        section("Predict with it", command),
         parts.notices(run.notices),
         '<div class="cards">',
         section("Network", f'<div class="tall">{parts.layers(model.network)}</div>'),
         section("Settings", parts.settings(record)),
-        section("Predict with it", command),
         "</div>",
     ]
     return page(title, "".join(body))
