@@ -31,6 +31,7 @@ from chainrule.nn.adaptive import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from chainrule.nn.attention import MultiheadAttention
 from chainrule.nn.batch_normalization import (
     BatchNorm,
     BatchNorm1d,
@@ -41,6 +42,7 @@ from chainrule.nn.batch_normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from chainrule.nn.cache import KeyValueCache
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -150,6 +152,7 @@ from chainrule.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from chainrule.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from chainrule.nn.resampling import (
     ChannelShuffle,
     Fold,
@@ -158,6 +161,8 @@ from chainrule.nn.resampling import (
     Unfold,
     Upsample,
 )
+from chainrule.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder
+from chainrule.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
 from chainrule.nn.unpooling import (
     MaxUnpool1d,
     MaxUnpool2d,
@@ -227,12 +232,14 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -251,6 +258,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -270,9 +278,11 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Residual",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -284,6 +294,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
