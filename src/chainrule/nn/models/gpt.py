@@ -14,11 +14,12 @@ import numpy as np
 from chainrule import ops
 from chainrule.compiled import compile
 from chainrule.errors import DefinitionError, IndexingError, ShapeError
+from chainrule.nn.cache import KeyValueCache
 from chainrule.nn.checks import whole
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.embedding import Embedding
-from chainrule.nn.functional import gelu, softmax
-from chainrule.nn.initializers import normal, zeros
+from chainrule.nn.functional import gelu, scaled_dot_product_attention
+from chainrule.nn.initializers import normal
 from chainrule.nn.linear import Linear
 from chainrule.nn.models.sampling import check_sampling, sample
 from chainrule.nn.module import Module, evaluating
@@ -27,20 +28,6 @@ from chainrule.random import Generator
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.types import Array
-
-
-class Memory:
-    """What one block remembers of the tokens so far: keys and values [batch, heads, context, size]."""
-
-    def __init__(self, *shape: int) -> None:
-        self.keys, self.values = zeros(shape), zeros(shape)
-
-    def add(self, keys: Tensor, values: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Enter the key and the value [batch, heads, 1, size] of the token at a position, and return all."""
-        here = (ops.arange(self.keys.shape[2]) == position).reshape((-1, 1))
-        self.keys.assign(ops.where(here, keys, self.keys))
-        self.values.assign(ops.where(here, values, self.values))
-        return self.keys, self.values
 
 
 class CausalSelfAttention(Module):
@@ -52,20 +39,17 @@ class CausalSelfAttention(Module):
         self.c_proj = Linear(width, width, bias)
         self.drop = drop
 
-    def forward(self, x: Tensor, position: Tensor | None = None, memory: Memory | None = None) -> Tensor:
-        """For x [batch, time, width]; with a memory, x is the one token at `position`."""
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """For x [batch, time, width]; with a cache, x comes after what is in it."""
         batch, time, width = x.shape
         parts = self.c_attn(x).reshape((batch, time, 3, self.heads, width // self.heads))
         q, k, v = ops.unstack(parts.permute_dims((2, 0, 3, 1, 4)))
-        if memory is None or position is None:
-            seen = as_tensor(np.tri(time, dtype=np.bool_))
-        else:
-            k, v = memory.add(k, v, position)
-            seen = ops.arange(k.shape[2]) <= position
-        scores = q @ ops.matrix_transpose(k) * (1.0 / sqrt(q.shape[-1]))
-        attention = self.drop(softmax(ops.where(seen, scores, -np.inf)))
-        joined = (attention @ v).permute_dims((0, 2, 1, 3)).reshape((batch, time, width))
-        return self.drop(self.c_proj(joined))
+        k, v, seen = (k, v, None) if cache is None else cache.update(k, v)
+        dropped = self.drop.p if self.drop.training else 0.0
+        out = scaled_dot_product_attention(
+            q, k, v, seen, dropped, is_causal=cache is None, generator=self.drop.generator
+        )
+        return self.drop(self.c_proj(out.permute_dims((0, 2, 1, 3)).reshape((batch, time, width))))
 
 
 class MLP(Module):
@@ -90,9 +74,9 @@ class Block(Module):
         self.ln_2 = LayerNorm(width, bias=bias)
         self.mlp = MLP(width, drop, bias)
 
-    def forward(self, x: Tensor, position: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """For x [batch, time, width]."""
-        h = x + self.attn(self.ln_1(x), position, memory)
+        h = x + self.attn(self.ln_1(x), cache)
         return h + self.mlp(self.ln_2(h))
 
 
@@ -108,12 +92,12 @@ class Transformer(Module):
         self.h = [Block(width, heads, drop, bias) for _ in range(layers)]
         self.ln_f = LayerNorm(width, bias=bias)
 
-    def forward(self, tokens: Tensor, position: Tensor | None = None, memory: Sequence[Memory] = ()) -> Tensor:
-        """Integers [batch, time] to vectors [batch, time, width]; with a memory for each block, time is 1."""
-        places = ops.arange(tokens.shape[1]) if position is None else position.reshape((1,))
-        x = self.drop(self.wte(tokens) + self.wpe(places))
+    def forward(self, tokens: Tensor, caches: Sequence[KeyValueCache] = ()) -> Tensor:
+        """Integers [batch, time] to vectors [batch, time, width]; with a cache for each block, they come after it."""
+        first = caches[0].position if caches else 0
+        x = self.drop(self.wte(tokens) + self.wpe(ops.arange(tokens.shape[1]) + first))
         for i, block in enumerate(self.h):
-            x = block(x, position, memory[i] if memory else None)
+            x = block(x, caches[i] if caches else None)
         return self.ln_f(x)
 
 
@@ -220,18 +204,21 @@ class GPT(Module):
         )
 
     def _generate(self, tokens: list[int], length: int, choose: Callable[[Array], int]) -> Iterator[int]:
-        memory = [Memory(1, self.heads, self.context, self.width // self.heads) for _ in range(self.layers)]
+        size = self.width // self.heads
+        caches = [KeyValueCache(1, self.heads, self.context, size) for _ in range(self.layers)]
 
         @compile
-        def step(token: Tensor, position: Tensor) -> Tensor:
-            return self._head(self.transformer(token.reshape((1, 1)), position, memory))[0, 0]
+        def step(token: Tensor) -> Tensor:
+            return self._head(self.transformer(token.reshape((1, 1)), caches))[0, 0]
 
         tokens, read = tokens[-self.context :], 0
         for _ in range(length):
             if len(tokens) > self.context:
                 tokens, read = tokens[-max(self.context // 2, 1) :], 0
+                for cache in caches:
+                    cache.reset()
             with evaluating(self), no_grad():
-                scores = [step(np.int64(tokens[i]), np.int64(i)).numpy() for i in range(read, len(tokens))]
+                scores = [step(np.int64(token)).numpy() for token in tokens[read:]]
             read = len(tokens)
             tokens.append(choose(scores[-1]))
             yield tokens[-1]
