@@ -4,6 +4,7 @@ Map       elementwise: an expression on lanes, fused with its neighbours        
 View      another way to look at the same memory: never code of its own           kernel=View(_broadcast_view)
 Reduce    axes folded by an associative operation                                 kernel=Reduce(...)
 Contract  sums of products: the matrix product                                    kernel=Contract()
+Convolve  a kernel swept over images: convolution, and its derivative by images   kernel=Convolve(forward)
 Native    loops of its own, such as gathering, sorting or drawing random bits     kernel=Native(...)
 Inline    the nodes of a graph in its place                                       kernel=Inline()
 Loop      a graph run again and again: scan                                       kernel=Loop()
@@ -11,11 +12,13 @@ Loop      a graph run again and again: scan                                     
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chainrule.native.code import Number, Value
+from chainrule.native.contraction import MicroKernel
+from chainrule.native.convolution import Sweep
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Strided
 from chainrule.types import DType
@@ -77,6 +80,20 @@ Units: TypeAlias = Callable[..., int]
 
 
 @dataclass(frozen=True, slots=True)
+class Convolve:
+    """A kernel [out, in, *kernel] that is swept over images [batch, channels, *sizes].
+
+    Args:
+        sweep: `sweep(*places of the inputs, place of the output, data type, **attributes)` says what is computed.
+        flops: `flops(*types of the inputs, type of the output, **attributes)` is the number of its floating-point
+            operations.
+    """
+
+    sweep: Callable[..., Sweep]
+    flops: Units
+
+
+@dataclass(frozen=True, slots=True)
 class Native:
     """An operation with loops of its own.
 
@@ -88,6 +105,10 @@ class Native:
         flops: `flops(*types of the inputs, type of the output, **attributes)` is the number of floating-point
             operations; without it there are none that count.
         picks: whether of the first input only as many elements are read as the output has.
+        follows: the input whose order of axes in memory the outputs take, if they have as many axes; without it, and
+            all others, outputs are in row-major order.
+        micro: `micro(target, *types of the inputs, **attributes)` names the micro-kernels of matrix products that the
+            body calls: their addresses are in `job.micro`.
     """
 
     body: Callable[..., None]
@@ -95,6 +116,8 @@ class Native:
     scratch: Units | None = None
     flops: Units | None = None
     picks: bool = False
+    follows: int | None = None
+    micro: Callable[..., Sequence[MicroKernel]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +130,4 @@ class Loop:
     """The attribute `graph`, run `length` times: `scan`."""
 
 
-Kernel: TypeAlias = Map | View | Reduce | Contract | Native | Inline | Loop
+Kernel: TypeAlias = Map | View | Reduce | Contract | Convolve | Native | Inline | Loop

@@ -23,6 +23,9 @@ CASES = [
 
 # Public names that need no case, and why.
 EXCEPTIONS = {
+    "losses.dice_loss": "not in PyTorch",
+    "losses.sigmoid_focal_loss": "not in PyTorch",
+    "losses.softmax_focal_loss": "not in PyTorch",
     "nn.Module": "computes nothing",
     "nn.Sequential": "computes nothing of its own",
     "optim.Optimizer": "base of all optimizers",

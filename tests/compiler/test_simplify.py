@@ -146,3 +146,17 @@ def test_random_programs_keep_their_results(first: int) -> None:
         for x, (plain, apart) in zip(found, spread(case.graph, case.inputs, 8), strict=True):
             close = np.abs(np.nan_to_num(x.astype(float) - plain.astype(float))) <= 4 * apart
             assert (same_bits(x, plain) | close).all(), f"{seed}\n{case.graph}"
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "min", "any", "all"])
+def test_a_large_reduction_over_the_outermost_axis_and_others_has_two_stages(name: str) -> None:
+    x = np.random.default_rng(0).standard_normal((8, 3, 40, 40)).astype(np.float32)
+    x = x > 1.0 if name in ("any", "all") else x
+    ir = simplified(graph_of(lambda x: getattr(cr, name)(x, (0, 2, 3)), x))
+    assert [node.attributes["axes"] for node in ir.nodes if node.op is not None] == [(2, 3), (0,)]
+    np.testing.assert_allclose(results_of(ir, [x])[0], getattr(x, name)((0, 2, 3)), rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((8, 40, 40), (1, 2)), ((8, 3, 4, 4), (0, 2, 3)), ((2, 100, 100), (0, 1))])
+def test_other_reductions_have_one_stage(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    assert operations(simplified(graph_of(lambda x: x.sum(axes), np.ones(shape, np.float32)))) == ["sum"]

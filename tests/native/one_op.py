@@ -16,8 +16,10 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from chainrule.kernel import Map, Native, Reduce, View
+from chainrule.compiler.layout import dense, order_of
+from chainrule.kernel import Convolve, Map, Native, Reduce, View
 from chainrule.native.code import Function, Module, Value
+from chainrule.native.convolution import emit_sweep, sweep_plan
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand, Strided, row_major
@@ -25,12 +27,13 @@ from chainrule.native.target import Target
 from chainrule.op import Op
 from chainrule.samples import type_of
 from chainrule.types import DType, TensorType
+from tests.native.contraction.contracting import micro_address
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Run = Callable[[], Array]
+Run = Callable[[], Any]
 PARAMETERS = ["ptr noalias readonly %args", "i64 %begin", "i64 %end"]
 GUARD = 64  # bytes before and after each result that must stay as they are
 MARK = 0xA5
@@ -53,6 +56,8 @@ class Batch:
             return self._map(op, op.kernel, inputs, found, attributes)
         if isinstance(op.kernel, Reduce):
             return self._reduce(op, op.kernel, inputs[0], found, attributes["axes"])
+        if isinstance(op.kernel, Convolve):
+            return self._convolution(op, op.kernel, inputs, found, attributes)
         assert isinstance(op.kernel, Native)
         return self._native(op, op.kernel, inputs, found, attributes)
 
@@ -152,37 +157,83 @@ class Batch:
 
     # Loops of its own: the units are done one by one, the last one first.
 
-    def _native(
-        self, op: Op, kernel: Native, inputs: Sequence[Array], out: TensorType, attributes: dict[str, Any]
-    ) -> Run:
-        types = [type_of(x) for x in inputs]
+    def _native(self, op: Op, kernel: Native, inputs: Sequence[Array], out: Any, attributes: dict[str, Any]) -> Run:
+        types, outs = [type_of(x) for x in inputs], out if isinstance(out, tuple) else (out,)
         units = kernel.units(*types, **attributes)
         size = kernel.scratch(*types, **attributes) if kernel.scratch else 0
+        keys = kernel.micro(self.target, *types, **attributes) if kernel.micro else ()
+        places = [output_place(kernel, inputs, t) for t in outs]
 
         def body(f: Function) -> None:
-            n = len(inputs)
             operands = [Operand(f, f.pointer(i), type_of(x).dtype, place_of(x)) for i, x in enumerate(inputs)]
-            outputs = [Operand(f, f.pointer(n), out.dtype, row_major(out.shape))]
-            job = Job(f, operands, outputs, f.pointer(n + 1) if kernel.scratch else None, f.pointer(n + 2))
+            n = len(inputs)
+            outputs = [
+                Operand(f, f.pointer(n + i), t.dtype, place)
+                for i, (t, place) in enumerate(zip(outs, places, strict=True))
+            ]
+            n += len(outs)
+            micro = {key: f.pointer(n + 2 + i) for i, key in enumerate(keys)}
+            job = Job(f, operands, outputs, f.pointer(n) if kernel.scratch else None, f.pointer(n + 1), micro)
             kernel.body(job, **attributes)
 
         name = self._function((op.name, len(self._names)), body)
 
-        def run() -> Array:
-            results: list[Array] = []
+        def run() -> Any:
+            results: list[list[Array]] = []
             for pieces in ([(0, units)], [(i, i + 1) for i in reversed(range(units))]):
-                memory, result = guarded(out)
+                made = [guarded(t) for t in outs]
                 scratch, space = guarded(TensorType(DType("", "", "", np.dtype(np.uint8)), (size,)))
                 status = np.zeros(1, np.int64)
-                self._call(name, [*inputs, result, space, status], pieces)
-                check_guards(memory)
-                check_guards(scratch)
+                addresses = [micro_address(key, self.target) for key in keys]
+                self._call(name, [*inputs, *(x for _, x in made), space, status, *addresses], pieces)
+                for memory in (*(memory for memory, _ in made), scratch):
+                    check_guards(memory)
                 assert not status[0]
-                results.append(result)
-            assert results[0].tobytes() == results[1].tobytes(), "the pieces of the work depend on each other"
-            return results[0]
+                results.append([x for _, x in made])
+            for x, y in zip(*results, strict=True):
+                assert x.tobytes() == y.tobytes(), "the pieces of the work depend on each other"
+            found = [as_placed(x, place) for x, place in zip(results[0], places, strict=True)]
+            return tuple(found) if isinstance(out, tuple) else found[0]
 
         return run
+
+    # Convolutions: likewise, with the result's channels side by side.
+
+    def _convolution(
+        self, op: Op, kernel: Convolve, inputs: Sequence[Array], out: TensorType, attributes: dict[str, Any]
+    ) -> Run:
+        place = dense(out.shape, (0, *range(2, out.ndim), 1))
+        sweep = kernel.sweep(*map(place_of, inputs), place, out.dtype, **attributes)
+        plan = sweep_plan(sweep, self.target)
+        name = self._function((op.name, len(self._names)), lambda f: emit_sweep(f, sweep, plan))
+
+        def run() -> Array:
+            results: list[Array] = []
+            for pieces in ([(0, plan.units)], [(i, i + 1) for i in reversed(range(plan.units))]):
+                memory, result = guarded(out)
+                scratch, space = guarded(TensorType(DType("", "", "", np.dtype(np.uint8)), (plan.scratch,)))
+                addresses = [micro_address(key, self.target) for key in plan.kernels]
+                self._call(name, [*inputs, result, space, *addresses], pieces)
+                check_guards(memory)
+                check_guards(scratch)
+                results.append(result)
+            assert results[0].tobytes() == results[1].tobytes(), "the pieces of the work depend on each other"
+            return as_placed(results[0], place)
+
+        return run
+
+
+def output_place(kernel: Native, inputs: Sequence[Array], out: TensorType) -> Strided:
+    """Where an output is stored: in row-major order, or in that of the input that it follows."""
+    if kernel.follows is None or inputs[kernel.follows].ndim != out.ndim:
+        return row_major(out.shape)
+    return dense(out.shape, order_of(place_of(inputs[kernel.follows])))
+
+
+def as_placed(memory: Array, place: Strided) -> Array:
+    """What lies in memory, in the order of its axes."""
+    strides = [step * memory.itemsize for step in place.strides]
+    return np.lib.stride_tricks.as_strided(memory, place.shape, strides)
 
 
 def place_of(x: Array) -> Strided:

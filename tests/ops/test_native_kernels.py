@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pytest
 
-from chainrule.kernel import Map, Native, Reduce, View
+from chainrule.kernel import Convolve, Map, Native, Reduce, View
 from chainrule.native.target import Target
 from chainrule.op import REGISTRY, Op
 from chainrule.ops import arithmetic, cast, comparison, convolution, join, piecewise, rounding, slicing, window
@@ -32,7 +32,7 @@ def of_kind(kind: type, *modules: Any) -> list[str]:
 
 ELEMENTWISE = of_kind(Map, arithmetic, cast, comparison, piecewise, rounding)
 VIEWS, REDUCTIONS = of_kind(View), of_kind(Reduce)
-LOOPS = of_kind(Native, convolution, join, slicing, window)
+LOOPS = of_kind(Native, convolution, join, slicing, window) + of_kind(Convolve)
 
 
 def samples(op: Op, seeds: Sequence[int] = SEEDS, sizes: Any = Sizes, layouts: Any = Layout) -> Iterator[Sample]:
@@ -42,9 +42,11 @@ def samples(op: Op, seeds: Sequence[int] = SEEDS, sizes: Any = Sizes, layouts: A
         yield Sample(tuple(map(np.asarray, found.inputs)), found.attributes)
 
 
-def expected_of(op: Op, sample: Sample) -> Array:
+def expected_of(op: Op, sample: Sample) -> Any:
+    """What NumPy gives: an array, or a tuple of arrays."""
     with np.errstate(all="ignore"):
-        return np.asarray(op.numpy(*sample.inputs, **sample.attributes))
+        found = op.numpy(*sample.inputs, **sample.attributes)
+    return tuple(map(np.asarray, found)) if isinstance(found, tuple) else np.asarray(found)
 
 
 def numbers(x: Array) -> Array:
@@ -76,7 +78,10 @@ def check(op: Op, drawn: Sequence[Sample], target: Target, compare: Any) -> None
     runs = [batch.add(op, sample.inputs, sample.attributes) for sample in drawn]
     batch.compile()
     for run, sample in zip(runs, drawn, strict=True):
-        compare(run(), expected_of(op, sample))
+        found, expected = run(), expected_of(op, sample)
+        several = isinstance(expected, tuple)
+        for x, y in zip(found if several else [found], expected if several else [expected], strict=True):
+            compare(x, y)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

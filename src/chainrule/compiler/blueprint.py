@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from chainrule.compiler.effort import Effort, bytes_of, effort
 from chainrule.compiler.ir import Ir, Node
-from chainrule.compiler.kernels.own import native_scratch
+from chainrule.compiler.kernels.own import native_micros, native_scratch
 from chainrule.compiler.kernels.product import ProductFrame
+from chainrule.compiler.kernels.sweep import SweepFrame
 from chainrule.compiler.layout import copied, laid_out
 from chainrule.compiler.memory import Lifetime, Plan, planned
 from chainrule.compiler.schedule import Schedule, copying, scheduled
@@ -263,8 +264,13 @@ class _Drawing:
         if isinstance(work.shape, ProductFrame):
             own, scratch = self.product_arguments(work, work.shape)
             arguments = own + arguments
+        elif isinstance(work.shape, SweepFrame):
+            x, w = work.group.root.inputs
+            y = self.buffer(work.group.root) if work.group.stored == [work.group.root] else Buffer("scratch")
+            own = [self.shifted(x), self.shifted(w), y, Buffer("scratch"), *self.micros(work.shape.plan.kernels)]
+            arguments, scratch = own + arguments, work.shape.plan.scratch
         elif work.shape is None:
-            arguments += [Buffer("scratch"), Buffer("status")]
+            arguments += [Buffer("scratch"), Buffer("status"), *self.micros(native_micros(work.group, self.target))]
             scratch = native_scratch(work.group)
         else:
             scratch = 0
@@ -292,13 +298,18 @@ class _Drawing:
         """What the code of a contraction is given first."""
         root, product = work.group.root, shape.product
         left, right = (self.shifted(root.inputs[i]) for i in (product.left, product.right))
-        micros: list[Buffer] = []
-        for key in shape.plan.kernels:
+        micros = self.micros(shape.plan.kernels)
+        return [left, right, Buffer("scratch"), Buffer("scratch"), *micros], shape.plan.scratch
+
+    def micros(self, keys: Iterable[MicroKernel]) -> list[Buffer]:
+        """The addresses of micro-kernels."""
+        found: list[Buffer] = []
+        for key in keys:
             if key.name not in self.made.micros:
                 self.made.micros.append(key.name)
                 self.made.modules[key.name] = micro_text(key, self.target)
-            micros.append(Buffer("micro", self.made.micros.index(key.name)))
-        return [left, right, Buffer("scratch"), Buffer("scratch"), *micros], shape.plan.scratch
+            found.append(Buffer("micro", self.made.micros.index(key.name)))
+        return found
 
     def shifted(self, x: Node) -> Buffer:
         """Where the first element of a view is."""

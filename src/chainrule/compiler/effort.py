@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
+from typing import cast
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
 from chainrule.compiler.kernels.body import reads
 from chainrule.compiler.kernels.product import ProductFrame
+from chainrule.compiler.kernels.sweep import SweepFrame
 from chainrule.compiler.work import Work
-from chainrule.kernel import Contract, Map, Native, Reduce
-from chainrule.types import float64
+from chainrule.kernel import Contract, Convolve, Map, Native, Reduce
+from chainrule.types import TensorType, float64
 
 MOST_NAMES = 6
 """So many operations are named in a title."""
@@ -48,7 +50,7 @@ class Effort:
 def effort(work: Work) -> Effort:
     """The description of a kernel."""
     group = work.group
-    plan = work.shape.plan.text if isinstance(work.shape, ProductFrame) else ""
+    plan = work.shape.plan.text if isinstance(work.shape, ProductFrame | SweepFrame) else ""
     flops = sum(map(_flops, group.nodes))
     return Effort(
         _kind(group),
@@ -57,13 +59,19 @@ def effort(work: Work) -> Effort:
         plan,
         flops,
         _read(group) + sum(map(bytes_of, group.stored)),
-        2 * sum(_flops(node) for node in group.nodes if node.type.dtype is float64) > flops,
+        2 * sum(_flops(node) for node in group.nodes if _first_type(node).dtype is float64) > flops,
     )
 
 
 def bytes_of(node: Node) -> int:
     """What a node takes in memory."""
     return node.type.size * node.type.dtype.itemsize
+
+
+def _first_type(node: Node) -> TensorType:
+    """The type of a node, or of the first of several outputs."""
+    types = cast("TensorType | tuple[TensorType, ...]", node.type)
+    return types[0] if isinstance(types, tuple) else types
 
 
 def _kind(group: Group) -> str:
@@ -92,7 +100,7 @@ def _shape(group: Group) -> str:
         return _sizes(group.axes)
     root = group.root
     if group.kind != "product":
-        return _sizes(root.type.shape)
+        return _sizes(_first_type(root).shape)
     *batch, m, n = root.type.shape
     each = _sizes((m, root.inputs[0].type.shape[-1], n))
     return f"{prod(batch)} of {each}" if prod(batch) != 1 else each
@@ -107,7 +115,7 @@ def _flops(node: Node) -> int:
     kernel, x = node.op.kernel, node.type
     if isinstance(kernel, Contract):
         return 2 * x.size * node.inputs[0].type.shape[-1] if x.dtype.is_float else 0
-    if isinstance(kernel, Native):
+    if isinstance(kernel, Convolve | Native):
         return kernel.flops(*(y.type for y in node.inputs), x, **node.attributes) if kernel.flops else 0
     if not x.dtype.is_float or node.op.name == "identity":
         return 0
@@ -128,6 +136,6 @@ def _read(group: Group) -> int:
         picked = isinstance(kernel, Native) and kernel.picks
         for i, x in enumerate(group.root.inputs):
             seen = prod(n for n, stride in zip(x.place.shape, x.place.strides, strict=True) if stride)
-            count = min(seen, group.root.type.size) if picked and not i else seen
+            count = min(seen, _first_type(group.root).size) if picked and not i else seen
             touched.setdefault(x.base, {})[x.place.strides, x.place.offset] = count
     return sum(min(x.type.size, sum(counts.values())) * x.type.dtype.itemsize for x, counts in touched.items())

@@ -5,6 +5,7 @@ has to exist in memory (what products, reductions and operations with loops of t
 expensive) joins the group of what it reads, wherever it meets it at the same point:
 
     a product of matrices takes in its bias, activation, residual, derivative, and the update of the parameter
+    a convolution likewise
     loops take in reductions over the same axes, and what is computed from these: softmax is one kernel
 
 Groups never wait for each other in a circle: a group reads only from groups with smaller numbers.
@@ -13,14 +14,17 @@ Groups never wait for each other in a circle: a group reads only from groups wit
 from __future__ import annotations
 
 from chainrule.apply import PICK
-from chainrule.compiler.group import Group, Joining, Where, aligned, axes_of, reduced_where, sizes_of
+from chainrule.compiler.group import Group, Joining, Kind, Where, aligned, axes_of, reduced_where, sizes_of
 from chainrule.compiler.ir import Ir, Node
-from chainrule.kernel import Contract, Loop, Map, Native, Reduce
-from chainrule.native.operand import row_major
+from chainrule.compiler.layout import output_place
+from chainrule.kernel import Contract, Convolve, Loop, Map, Native, Reduce
 from chainrule.types import TensorType
 
 EXPENSIVE = 8
 """From this cost on a node is computed once and kept, rather than made again where it is needed."""
+
+
+KINDS: dict[type, Kind] = {Contract: "product", Convolve: "sweep", Native: "native", Loop: "scan"}
 
 
 class Fusion:
@@ -59,7 +63,7 @@ class Fusion:
         """Nodes that depend on a product or a loop."""
         late: set[Node] = set()
         for node in self.ir.nodes:
-            heavy = node.op is not None and isinstance(node.op.kernel, Contract | Loop)
+            heavy = node.op is not None and isinstance(node.op.kernel, Contract | Convolve | Loop)
             if heavy or any(x in late for x in node.inputs):
                 late.add(node)
         return late
@@ -71,18 +75,17 @@ class Fusion:
             self.owners[node] = self.owners[node.inputs[0]]
         elif isinstance(kernel, Reduce):
             self._place_reduction(node)
-        elif isinstance(kernel, Contract | Native | Loop):
+        elif isinstance(kernel, Contract | Convolve | Native | Loop):
             self._materialize_inputs(node)
-            kind = "product" if isinstance(kernel, Contract) else "native" if isinstance(kernel, Native) else "scan"
-            group = self._new_group(kind)
-            if kind == "product":
+            group = self._new_group(KINDS[type(kernel)])
+            if isinstance(kernel, Contract | Convolve):
                 group.axes = sizes_of(node)
                 group.where[node] = axes_of(node)
             else:
                 group.where[node] = ()
             group.nodes.append(node)
             self.owners[node] = group
-            if kind == "scan":
+            if isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
                 self.picks[group] = all_picks(node)
         elif node in self.demanded:
             self._place_map(node)
@@ -92,8 +95,8 @@ class Fusion:
             if x.base.op is not None and x.base not in self.owners:
                 self._place_map(x.base)
 
-    def _new_group(self, kind: str) -> Group:
-        group = Group(kind, len(self.groups))  # type: ignore[arg-type]
+    def _new_group(self, kind: Kind) -> Group:
+        group = Group(kind, len(self.groups))
         self.groups.append(group)
         return group
 
@@ -161,7 +164,7 @@ class Fusion:
                     stack.append(base)
         if node.type.size == 1:
             found |= {g for g in self.groups if g.kind == "loops" and not g.axes}
-        joinable = [g for g in found if g.kind in ("loops", "product")]
+        joinable = [g for g in found if g.kind in ("loops", "product", "sweep")]
         siblings = [g for g in beside - found if g.kind == "loops" and g.axes and not g.inner]
         return [*sorted(joinable, key=lambda g: -g.number), *sorted(siblings, key=lambda g: -g.number)]
 
@@ -260,7 +263,7 @@ class Fusion:
         for x in self.ir.results:
             needed.add((self.owners[x], x))
         for group in self.groups:
-            if group.kind == "scan":
+            if group in self.picks:
                 group.stored = self.picks[group]
             elif group.kind == "native":
                 group.stored = group.nodes
@@ -277,7 +280,7 @@ def all_picks(node: Node) -> list[Node]:
         pick = known.get(index)
         if pick is None:
             pick = Node(type, PICK, (node,), {"index": index}, source=node.source)
-            pick.base, pick.place = pick, row_major(type.shape)
+            pick.base, pick.place = pick, output_place(node, type.shape)
         found.append(pick)
     return found
 

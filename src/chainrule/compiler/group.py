@@ -17,7 +17,7 @@ from chainrule.types import Shape
 Where: TypeAlias = tuple[int, ...]
 """For each axis of a node an axis of the group; -1 for axes of size one."""
 
-Kind: TypeAlias = Literal["loops", "product", "native", "scan"]
+Kind: TypeAlias = Literal["loops", "product", "sweep", "native", "scan"]
 
 
 @dataclass(eq=False)
@@ -25,7 +25,8 @@ class Group:
     """Nodes that become one kernel.
 
     Attributes:
-        kind: what its frame is: plain loops, a product of matrices, or an operation with loops of its own.
+        kind: what its frame is: plain loops, a product of matrices, a convolution, an operation with loops of its own,
+            or a loop over a graph.
         number: groups are made, and can be run, in the order of their numbers.
         axes: the size of each axis.
         inner: axes that are reduced, or along which only some of the nodes live; the others are the outer ones.

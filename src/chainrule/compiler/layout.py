@@ -3,7 +3,8 @@
 Views are strides: reshape, permute, broadcast, slice and flip move nothing as long as strides can say where the
 elements are; only else is a copy made. Intermediate tensors may be stored with their axes in any order. A product of
 matrices chooses between its two orders by what it has to pack (`native.contraction.cost`), unless what comes after it
-is elementwise with a tensor whose order is given, as the update of a parameter is; all else follows its inputs.
+is elementwise with a tensor whose order is given, as the update of a parameter is. Convolutions store their channels
+side by side. All else follows its inputs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from chainrule.compiler.ir import Ir, Node, reachable
 from chainrule.compiler.products import has_joint_axes, order_cost
-from chainrule.kernel import Contract, Loop, Map, Native, Reduce, View
+from chainrule.kernel import Contract, Convolve, Loop, Map, Native, Reduce, View
 from chainrule.native.operand import Strided, row_major
 from chainrule.native.target import Target
 from chainrule.op import REGISTRY
@@ -40,8 +41,11 @@ def laid_out(ir: Ir, target: Target) -> Ir:
 
 
 def _place(node: Node, ir: Ir, target: Target) -> None:
-    if node.op is None or node.op.name == "pick":
+    if node.op is None:
         node.base, node.place = node, row_major(node.type.shape)
+        return
+    if node.op.name == "pick":
+        node.base, node.place = node, output_place(node.inputs[0], node.type.shape)
         return
     kernel = node.op.kernel
     if isinstance(kernel, View):
@@ -64,12 +68,26 @@ def _place(node: Node, ir: Ir, target: Target) -> None:
         node.place = dense(node.type.shape, [kept.index(a) for a in order if a in kept])
     elif isinstance(kernel, Contract):
         _place_product(node, ir, target)
+    elif isinstance(kernel, Convolve):
+        axes = range(node.type.ndim)
+        node.place = dense(node.type.shape, (0, *axes[2:], 1))
     else:
         assert isinstance(kernel, Native | Loop), node
         if isinstance(kernel, Loop):
             node.inputs = tuple([x if x.place.is_contiguous else copied(x) for x in node.inputs])
-        if not isinstance(node.type, tuple):
-            node.place = row_major(node.type.shape)
+        if not isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+            node.place = output_place(node, node.type.shape)
+
+
+def output_place(node: Node, shape: Shape) -> Strided:
+    """Where an output of an operation with loops of its own, or of a loop, is stored."""
+    assert node.op is not None
+    kernel = node.op.kernel
+    if isinstance(kernel, Native) and kernel.follows is not None:
+        followed = node.inputs[kernel.follows].place
+        if len(followed.shape) == len(shape):
+            return dense(shape, order_of(followed))
+    return row_major(shape)
 
 
 def copied(x: Node) -> Node:

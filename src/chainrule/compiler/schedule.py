@@ -125,7 +125,7 @@ def copying(node: Node, number: int) -> Group:
 
 def _at_the_same_points(group: Group, parameter: Node, new: Node) -> bool:
     """Whether a group reads the old value nowhere but where it writes the new one, before writing it."""
-    if group.kind not in ("loops", "product"):
+    if group.kind not in ("loops", "product", "sweep"):
         return not any(x.base is parameter for x in group.root.inputs)
     readers = [(node, x) for node in group.nodes for x in node.inputs if x.base is parameter]
     if not readers:
@@ -138,7 +138,7 @@ def _at_the_same_points(group: Group, parameter: Node, new: Node) -> bool:
         return False
     for node, x in readers:
         where = group.where[node]
-        if (group.kind == "product" and node is group.root) or node in group.reading or x.place.offset:
+        if (group.kind != "loops" and node is group.root) or node in group.reading or x.place.offset:
             return False
         read = {a: s for a, s, n in zip(where, x.place.strides, x.place.shape, strict=True) if n != 1}
         if read != written:

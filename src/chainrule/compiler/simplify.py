@@ -13,6 +13,7 @@ No rewrite changes a result beyond rounding; all but those that say so keep ever
     where(c, x, x)                      x
     reshape, permute_dims, broadcast_to of each other    one of them, or none
     sum over axes of size one           reshape
+    sum over the outermost axis and others of a large tensor    over the others first: rounds differently
     take_along_axis of one index        sum(where(place == index, x, 0)), if the index is known to be inside
     add_along_axis of one index         x + where(place == index, update, 0), likewise
 """
@@ -30,7 +31,10 @@ from chainrule.compiler.ir import Ir, Node, leaf, nodes_of, reachable
 from chainrule.graph import Graph
 from chainrule.op import REGISTRY, Op
 from chainrule.sources import Source
-from chainrule.types import Array, Shape, TensorType, bool_
+from chainrule.types import Array, Shape, TensorType, bool_, size_of
+
+STAGED = 1 << 14
+"""From so many elements on, reductions along the outermost axis and others are done in two stages."""
 
 LARGEST_FOLDED = 4096
 """Elements of a constant that is worked out while compiling; larger ones would only fill the memory."""
@@ -49,6 +53,7 @@ class Made:
     """An operation that is about to be made."""
 
     maker: Simplifier
+    name: str
     inputs: tuple[Node, ...]
     attributes: dict[str, Any]
     type: TensorType
@@ -84,7 +89,7 @@ class Simplifier:
         """A node for an operation: a simpler one, one that exists, or a new one."""
         inputs = tuple([self.constant(x) if x.value is not None else x for x in inputs])
         rule = RULES.get(op.name)
-        simpler = None if rule is None else rule(Made(self, inputs, attributes, type, source))
+        simpler = None if rule is None else rule(Made(self, op.name, inputs, attributes, type, source))
         if simpler is not None:
             return simpler
         if op.name == "identity":  # a wall between what is computed twice on purpose, as by checkpoint
@@ -257,7 +262,20 @@ def _reduce(call: Made) -> Node | None:
     axes: tuple[int, ...] = call.attributes["axes"]
     if all(x.type.shape[axis] == 1 for axis in axes):
         return call.again("reshape", (x,), call.type, shape=call.type.shape)
-    return None
+    return _in_two_stages(call, x, axes)
+
+
+def _in_two_stages(call: Made, x: Node, axes: tuple[int, ...]) -> Node | None:
+    """First along all other axes, then along the outermost one, so that threads share the work."""
+    shape, live = x.type.shape, [axis for axis in axes if x.type.shape[axis] > 1]
+    if len(live) < 2 or x.type.size < STAGED or any(n > 1 for n in shape[: live[0]]):
+        return None
+    if shape[live[0]] < 4 or size_of(shape[axis] for axis in live[1:]) < 16:
+        return None
+    rest = tuple(axis for axis in axes if axis != live[0])
+    kept = [axis for axis in range(len(shape)) if axis not in rest]
+    part = call.again(call.name, (x,), call.type.with_shape(tuple(shape[a] for a in kept)), axes=rest)
+    return call.again(call.name, (part,), call.type, axes=(kept.index(live[0]),))
 
 
 @_rule("take_along_axis")

@@ -9,11 +9,12 @@ from typing import Any
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import is_number, reads, writes
+from chainrule.compiler.kernels.body import Access, is_number, reads, writes
 from chainrule.compiler.kernels.frame import Frame, frame, keep_expensive, weight
 from chainrule.compiler.kernels.loops import emit_loops
 from chainrule.compiler.kernels.own import emit_native, native_units
 from chainrule.compiler.kernels.product import ProductFrame, emit_product, product_frame, product_reads
+from chainrule.compiler.kernels.sweep import SweepFrame, emit_convolution, sweep_frame, sweep_reads
 from chainrule.compiler.simplify import hashable
 from chainrule.native.code import Module
 from chainrule.native.target import Target
@@ -49,7 +50,7 @@ class Work:
     """
 
     group: Group
-    shape: Frame | ProductFrame | None
+    shape: Frame | ProductFrame | SweepFrame | None
     units: int
     arguments: list[Node] = field(default_factory=list[Node])
     home: int = 0
@@ -65,9 +66,7 @@ class Work:
                 found.append((homes.get(node, node), True, cut))
             return found
         shape = self.shape
-        listed = [(at, False) for _, at in reads(group)] + [(at, True) for at in writes(group)]
-        if isinstance(shape, ProductFrame):
-            listed += [(at, False) for at in product_reads(group)]
+        listed = [(at, False) for at in _all_reads(group)] + [(at, True) for at in writes(group)]
         for at, is_write in listed:
             stride = at.strides[shape.cut] if shape.cut >= 0 else 0
             if self.units <= 1:
@@ -88,6 +87,8 @@ class Work:
             emit_native(module, self.group, positions)
         elif isinstance(self.shape, ProductFrame):
             emit_product(module, self.group, self.shape, positions)
+        elif isinstance(self.shape, SweepFrame):
+            emit_convolution(module, self.group, self.shape, positions)
         else:
             emit_loops(module, self.group, self.shape, positions)
 
@@ -98,19 +99,27 @@ def work_of(group: Group, target: Target, met: Mapping[Node, Cut]) -> Work:
         return Work(group, None, native_units(group), _arguments(group))
     if group.kind == "scan":
         return Work(group, None, 2, _arguments(group))  # as if cut, and all of it touched by every thread
+    shape: Frame | ProductFrame | SweepFrame
     if group.kind == "product":
-        shape: Frame | ProductFrame = product_frame(group, target, met_cuts(group, met))
+        shape = product_frame(group, target, met_cuts(group, met))
+    elif group.kind == "sweep":
+        shape = sweep_frame(group, target, met_cuts(group, met))
     else:
         keep_expensive(group)
         shape = _loop_frame(group, target, met_cuts(group, met))
     return Work(group, shape, shape.units(group), _arguments(group))
 
 
+def _all_reads(group: Group) -> list[Access]:
+    """All that a group reads, its root's own operands included."""
+    own = {"product": product_reads, "sweep": sweep_reads}.get(group.kind)
+    return [at for _, at in reads(group)] + (own(group) if own else [])
+
+
 def met_cuts(group: Group, met: Mapping[Node, Cut]) -> list[tuple[int, int]]:
     """Axes of a group, and blocks, that agree with how buffers are cut that it reads."""
     found: list[tuple[int, int]] = []
-    accesses = [at for _, at in reads(group)] + (product_reads(group) if group.kind == "product" else [])
-    for at in accesses:
+    for at in _all_reads(group):
         cut = met.get(at.base)
         for axis, stride in enumerate(at.strides):
             agrees = cut and stride and stride == cut.stride and -(-group.axes[axis] // cut.block) == cut.units
@@ -130,7 +139,7 @@ def _loop_frame(group: Group, target: Target, wanted: Sequence[tuple[int, int]])
 def _arguments(group: Group) -> list[Node]:
     """The buffers that a kernel needs, each once: inputs of a product or an operation of its own come first."""
     found: dict[Node, None] = {}
-    if group.kind in ("product", "native", "scan"):
+    if group.kind != "loops":
         for x in group.root.inputs:
             found[x.base] = None
     for node in group.nodes:
@@ -162,9 +171,9 @@ def signature(work: Work) -> Any:
                 inputs.append(("buffer", buffers[base]))
             inputs.append((x.type, x.place.strides, x.place.offset))
         attributes = tuple((k, hashable(v)) for k, v in node.attributes.items())
-        nodes.append((node.op, attributes, node.type, node.place.strides, group.where[node], *inputs))
+        nodes.append((node.op, attributes, node.type, node.place, group.where[node], *inputs))
     reading = tuple((local[node], where) for node, where in group.reading.items())
-    stored = tuple(local[node] for node in group.stored)
+    stored = tuple((local.get(node, -1), node.type, node.place) for node in group.stored)
     found = (group.kind, tuple(group.axes), frozenset(group.inner), tuple(nodes), reading, stored, str(work.shape))
     try:
         hash(found)

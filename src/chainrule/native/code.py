@@ -123,7 +123,9 @@ class Module:
     def table(self, name: str, numbers: Sequence[int]) -> Value:
         """The address of constants, 64-bit integers, which stand in this module once."""
         type, listed = f"[{len(numbers)} x i64]", ", ".join(f"i64 {n}" for n in numbers)
-        self._declared[name] = f"@{name} = internal unnamed_addr constant {type} [{listed}], align 8"
+        text = f"internal unnamed_addr constant {type} [{listed}], align 8"
+        while not self._declared.setdefault(name, f"@{name} = {text}").endswith(text):
+            name += "_"  # other numbers have that name
         return Value("ptr", f"@{name}")
 
     def text(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from chainrule.native.code import Function, Value
+from chainrule.native.contraction import MicroKernel
 from chainrule.native.operand import Operand
 
 
@@ -15,9 +16,11 @@ class Job:
 
     Attributes:
         f: the function in the making; units of work `f.begin` to `f.end` are to be done, whichever thread has them.
-        inputs, outputs: the tensors. Inputs may lie anywhere (any strides), outputs are in row-major order.
+        inputs, outputs: the tensors. Inputs may lie anywhere (any strides), outputs without gaps: in row-major order,
+            or in the order of the input that they follow.
         scratch: memory of this thread alone, of the size that was asked for.
         status: where `fail_if` notes an error.
+        micro: the addresses of the micro-kernels that were asked for.
     """
 
     f: Function
@@ -25,6 +28,7 @@ class Job:
     outputs: Sequence[Operand]
     scratch: Value | None
     status: Value
+    micro: Mapping[MicroKernel, Value] = field(default_factory=dict[MicroKernel, Value])
 
     def fail_if(self, condition: Value) -> None:
         """If a truth value on one lane holds, the call raises `IndexingError` when the program is over.

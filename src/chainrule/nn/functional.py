@@ -10,36 +10,12 @@ from typing import Literal
 
 from chainrule import ops
 from chainrule.errors import DefinitionError
-from chainrule.ops.reduce import real
+from chainrule.ops.aggregate import log_softmax as log_softmax
+from chainrule.ops.aggregate import softmax as softmax
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
-
-
-def softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) along an axis; the largest element is taken off first, so that nothing overflows.
-
-    >>> softmax([0.0, 0.0])
-    tensor([0.5, 0.5], f32[2])
-    """
-    powers = ops.exp(_below_zero(real(x), axis))
-    return powers / ops.sum(powers, axis, keepdims=True)
-
-
-def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """x - log(sum(exp(x))) along an axis: the logarithm of `softmax`, exact where that is nearly 0 or 1.
-
-    >>> log_softmax([0.0, 1e4])
-    tensor([-10000.,      0.], f32[2])
-    """
-    shifted = _below_zero(real(x), axis)
-    return shifted - ops.log(ops.sum(ops.exp(shifted), axis, keepdims=True))
-
-
-def _below_zero(x: Tensor, axis: int) -> Tensor:
-    """x less its largest element, which neither function depends on: no gradient passes through it."""
-    return x - ops.max(x.detach(), axis, keepdims=True)
 
 
 def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:

@@ -1,4 +1,4 @@
-"""Aggregates over axes that are put together from other operations: spread, products, log-sum-exp."""
+"""Aggregates over axes that are put together from other operations: spread, products, log-sum-exp, softmax."""
 
 from __future__ import annotations
 
@@ -96,3 +96,28 @@ def logsumexp(x: TensorLike, axis: int | Sequence[int] | None = None, *, keepdim
     nothing = total == 0.0
     out = where(nothing, -np.inf, log(where(nothing, 1.0, total)) + top)
     return reshape(out, reduced(found.shape, axes, keepdims=keepdims))
+
+
+def softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) along an axis; the largest element is taken off first, so that nothing overflows.
+
+    >>> softmax([0.0, 0.0])
+    tensor([0.5, 0.5], f32[2])
+    """
+    powers = exp(_below_zero(real(x), axis))
+    return powers / sum(powers, axis, keepdims=True)
+
+
+def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """x - log(sum(exp(x))) along an axis: the logarithm of `softmax`, exact where that is nearly 0 or 1.
+
+    >>> log_softmax([0.0, 1e4])
+    tensor([-10000.,      0.], f32[2])
+    """
+    shifted = _below_zero(real(x), axis)
+    return shifted - log(sum(exp(shifted), axis, keepdims=True))
+
+
+def _below_zero(x: Tensor, axis: int) -> Tensor:
+    """x less its largest element, which neither function depends on: no gradient passes through it."""
+    return x - max(x.detach(), axis, keepdims=True)

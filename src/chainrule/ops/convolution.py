@@ -15,16 +15,9 @@ import numpy as np
 
 from chainrule.apply import apply
 from chainrule.errors import ShapeError
-from chainrule.kernel import Native
-from chainrule.native.loops.convolution import (
-    convolution_loops,
-    convolution_units,
-    transpose_loops,
-    transpose_units,
-    weight_loops,
-    weight_scratch,
-    weight_units,
-)
+from chainrule.kernel import Convolve, Native
+from chainrule.native.convolution import backward, forward
+from chainrule.native.convolution.weights import weight_loops, weight_micro, weight_scratch, weight_units
 from chainrule.op import define
 from chainrule.ops.window import (
     Padding,
@@ -180,7 +173,7 @@ CONVOLUTION = define(
     infer=_convolution_type,
     numpy=_convolution,
     vjp=(_convolution_by_x, _convolution_by_w),
-    kernel=Native(convolution_loops, convolution_units, flops=_convolution_flops),
+    kernel=Convolve(forward, _convolution_flops),
     samples=_draw_convolution,
 )
 
@@ -199,7 +192,7 @@ CONVOLUTION_TRANSPOSE = define(
     infer=_transpose_type,
     numpy=_convolution_transpose,
     vjp=(_transpose_by_y, _transpose_by_w),
-    kernel=Native(transpose_loops, transpose_units, flops=_transpose_flops),
+    kernel=Convolve(backward, _transpose_flops),
     samples=_draw_transpose,
 )
 
@@ -218,7 +211,7 @@ CONVOLUTION_WEIGHT = define(
     infer=_weight_type,
     numpy=_convolution_weight,
     vjp=(_weight_by_x, _weight_by_y),
-    kernel=Native(weight_loops, weight_units, weight_scratch, flops=_weight_flops),
+    kernel=Native(weight_loops, weight_units, weight_scratch, flops=_weight_flops, micro=weight_micro),
     samples=_draw_weight,
 )
 

@@ -266,11 +266,19 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
         losses.binary_cross_entropy,
         losses.binary_cross_entropy_with_logits,
         losses.cross_entropy,
+        losses.dice_loss,
+        losses.hinge_embedding_loss,
         losses.huber,
         losses.kl_div,
         losses.mae,
         losses.mse,
+        losses.multi_margin_loss,
+        losses.multilabel_margin_loss,
+        losses.multilabel_soft_margin_loss,
         losses.nll,
+        losses.poisson_nll_loss,
+        losses.smooth_l1_loss,
+        losses.soft_margin_loss,
     )
 }
 """The losses that a trainer takes by name."""

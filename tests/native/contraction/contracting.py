@@ -16,11 +16,12 @@ from chainrule.native.target import Target
 from chainrule.types import DType, bfloat16
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _KEEP: list[object] = []
 
 
-def _address(module: Module) -> int:
+def compiled_address(module: Module) -> int:
+    """The address of a module's kernel, or of the function that it is named after."""
     parsed = llvm.parse_assembly(module.text())
     parsed.verify()
 
@@ -39,8 +40,9 @@ def _address(module: Module) -> int:
 
 
 @cache
-def _micro(key: MicroKernel, target: Target) -> int:
-    return _address(micro_module(key, target))
+def micro_address(key: MicroKernel, target: Target) -> int:
+    """The address of a micro-kernel, compiled once."""
+    return compiled_address(micro_module(key, target))
 
 
 class Compiled:
@@ -52,8 +54,8 @@ class Compiled:
             emit(f, contraction, plan, epilogue)
         self.plan = plan
         self.text = module.text()
-        self._kernel = _CALL(_address(module))
-        self._micros = [_micro(key, target) for key in plan.kernels]
+        self._kernel = CALL(compiled_address(module))
+        self._micros = [micro_address(key, target) for key in plan.kernels]
 
     def __call__(
         self, a: np.ndarray, b: np.ndarray, c: np.ndarray | None, *more: np.ndarray, cuts: tuple[int, ...] = ()

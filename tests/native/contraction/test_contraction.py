@@ -272,6 +272,6 @@ def test_the_cheaper_way_round_costs_less():
 
 def test_a_plan_says_what_it_does():
     made = plan(Contraction(float32, float32, 1, 64, 64, 64, (0, 64, 1), (0, 1, 64), (0, 64, 1)), HOST, "n", 16)
-    assert made.text == f"tiles of {made.rows} rows by 1 vectors, B packed, n cut by 16"
+    assert made.text == f"tiles of {made.rows} rows by {made.vectors} vectors, B packed, n cut by 16"
     dots = plan(Contraction(float32, float32, 1, 1, 512, 512, (0, 512, 1), (0, 1, 512), (0, 512, 1)), HOST)
     assert dots.text.startswith("dot products, n cut by")

@@ -1,8 +1,23 @@
 """Matrix products as code: micro-kernels, and the loops that call them."""
 
 from chainrule.native.contraction.loops import Epilogue, emit
-from chainrule.native.contraction.micro import MicroKernel, micro_module
+from chainrule.native.contraction.micro import Dots, MicroKernel, Swept, Tile, Turning, call, micro_module
 from chainrule.native.contraction.plan import Plan, cost, plan
 from chainrule.native.contraction.problem import Contraction, Strides3
 
-__all__ = ["Contraction", "Epilogue", "MicroKernel", "Plan", "Strides3", "cost", "emit", "micro_module", "plan"]
+__all__ = [
+    "Contraction",
+    "Dots",
+    "Epilogue",
+    "MicroKernel",
+    "Plan",
+    "Strides3",
+    "Swept",
+    "Tile",
+    "Turning",
+    "call",
+    "cost",
+    "emit",
+    "micro_module",
+    "plan",
+]

@@ -9,6 +9,10 @@ computes c[i, j] = (c[i, j] if add else 0) + sum_k a[i, k] * b[k, j] for a few r
 All steps are in bytes. The loop over k is not unrolled: a round has enough independent sums to keep the multipliers
 busy, and LLVM, given more, moves loads so far ahead that sums have to leave their registers.
 
+`Swept` is a tile whose k runs over several pieces of the operands, as the taps of a convolution: after the arguments of
+`Tile` come a table with two numbers for each piece, how many bytes after a and b it starts, and how many pieces there
+are.
+
 `Dots` takes the same arguments and the number of columns that exist, for operands that both have their neighbours along
 k and for so few rows that turning b would cost more than the products: lanes run along k, and are added in the end.
 
@@ -54,30 +58,79 @@ class Tile:
 
     def body(self, f: Function) -> None:
         """Its code."""
-        v = Lanes(f, f.target.lanes(self.dtype.itemsize))
-        sums = self._sums(f, v)
-        for adding in (False, True):
-            with f.when(f.compare("ne" if adding else "eq", Value("i64", "%add"), 0)):
-                for i in range(self.rows):
-                    row = f.at(Value("ptr", "%c"), f.mul(Value("i64", "%c_step"), i), 1)
-                    for j in range(self.vectors):
-                        x, at = sums[i * self.vectors + j], j * v.count
-                        v.store(v.load(self.dtype, row, at) + x if adding else x, row, at)
+        zeros = _zeros(self, f)
+        _store_sums(self, f, _products(self, f, Value("ptr", "%a"), Value("ptr", "%b"), zeros))
 
-    def _sums(self, f: Function, v: Lanes) -> list[Value]:
-        dtype, a_step = self.dtype, Value("i64", "%a_step")
-        zeros = [v.constant(dtype, 0)] * (self.rows * self.vectors)
-        with f.loop(0, Value("i64", "%k"), 1, [Value("ptr", "%a"), Value("ptr", "%b"), *zeros]) as loop:
-            a, b, *sums = loop.values
-            columns = [v.load(dtype, b, j * v.count) for j in range(self.vectors)]
-            for i in range(self.rows):
-                one = v.load_one(dtype, f.at(a, f.mul(a_step, i), 1)) if self.along else v.load_one(dtype, a, i)
-                for j, column in enumerate(columns):
-                    at = i * self.vectors + j
-                    sums[at] = _multiply_add(v, one, column, sums[at])
-            a = f.at(a, dtype.itemsize if self.along else a_step, 1)
-            loop.next = [a, f.at(b, Value("i64", "%b_step"), 1), *sums]
-        return loop.results[2:]
+
+@dataclass(frozen=True)
+class Swept:
+    """A tile of `rows` of a by `vectors` of b, summed over several pieces of both. `along` is as in `Tile`.
+
+    With a `step`, it is so many bytes from row to row of a (`a_step` is not looked at), and part of the code: many rows
+    would need many registers for their addresses.
+    """
+
+    dtype: DType
+    rows: int
+    vectors: int
+    along: bool
+    step: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine code."""
+        way = ("along" if self.along else "across") + (f"_{self.step}" if self.step else "")
+        return f"swept_{self.dtype.short}_{self.rows}x{self.vectors}_{way}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What it takes."""
+        return (*PRODUCT, "ptr %table", "i64 %pieces")
+
+    def body(self, f: Function) -> None:
+        """Its code."""
+        table = Value("ptr", "%table")
+        with f.loop(0, Value("i64", "%pieces"), 1, _zeros(self, f)) as loop:
+            a, b = (
+                f.at(Value("ptr", x), f.load_index(f.at(table, f.add(f.mul(loop.index, 2), i), 8)), 1)
+                for i, x in enumerate(("%a", "%b"))
+            )
+            loop.next = _products(self, f, a, b, loop.values)
+        _store_sums(self, f, loop.results)
+
+
+def _zeros(tile: Tile | Swept, f: Function) -> list[Value]:
+    v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
+    return [v.constant(tile.dtype, 0)] * (tile.rows * tile.vectors)
+
+
+def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Value]) -> list[Value]:
+    """The sums, and all products over k."""
+    dtype, a_step = tile.dtype, (isinstance(tile, Swept) and tile.step) or Value("i64", "%a_step")
+    v = Lanes(f, f.target.lanes(dtype.itemsize))
+    with f.loop(0, Value("i64", "%k"), 1, [a, b, *sums]) as loop:
+        a, b, *sums = loop.values
+        columns = [v.load(dtype, b, j * v.count) for j in range(tile.vectors)]
+        for i in range(tile.rows):
+            one = v.load_one(dtype, f.at(a, f.mul(a_step, i), 1)) if tile.along else v.load_one(dtype, a, i)
+            for j, column in enumerate(columns):
+                at = i * tile.vectors + j
+                sums[at] = _multiply_add(v, one, column, sums[at])
+        a = f.at(a, dtype.itemsize if tile.along else a_step, 1)
+        loop.next = [a, f.at(b, Value("i64", "%b_step"), 1), *sums]
+    return loop.results[2:]
+
+
+def _store_sums(tile: Tile | Swept, f: Function, sums: list[Value]) -> None:
+    """Write the sums, or add them to what is there."""
+    v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
+    for adding in (False, True):
+        with f.when(f.compare("ne" if adding else "eq", Value("i64", "%add"), 0)):
+            for i in range(tile.rows):
+                row = f.at(Value("ptr", "%c"), f.mul(Value("i64", "%c_step"), i), 1)
+                for j in range(tile.vectors):
+                    x, at = sums[i * tile.vectors + j], j * v.count
+                    v.store(v.load(tile.dtype, row, at) + x if adding else x, row, at)
 
 
 @dataclass(frozen=True)
@@ -155,7 +208,7 @@ class Turning:
             square(0, v.first(k))
 
 
-MicroKernel: TypeAlias = Tile | Dots | Turning
+MicroKernel: TypeAlias = Tile | Swept | Dots | Turning
 
 
 def micro_module(key: MicroKernel, target: Target) -> Module:

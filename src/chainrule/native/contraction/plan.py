@@ -216,7 +216,7 @@ class _Planner:
         tiles = 0.0
         for height, count in ((rows, c.m // rows), (c.m % rows, min(c.m % rows, 1))):
             for wide, many in ((vectors, c.n // (vectors * self.lanes)), (rest, min(rest, 1))):
-                step = max(height * wide / 2, (height + wide) / 2, 4) + far_a * height + far_b * wide
+                step = pace(self.target, height, wide) + far_a * height + far_b * wide
                 if height * ways > 8:  # rows drive each other out of the first cache
                     step *= 1.5
                 tiles += count * many * (c.k * step + CALL + 2 * height * wide)
@@ -241,6 +241,15 @@ class _Planner:
 
     def _strips(self) -> int:
         return -(-self.c.n // self.lanes)
+
+
+def pace(target: Target, rows: int, vectors: int) -> float:
+    """Cycles for a k of a tile: two products or loads at a time, and sums that wait for each other.
+
+    Without instructions that multiply by a spread number in memory, loading those costs a little more.
+    """
+    load = 0.5 if target.vector_bytes >= 64 else 0.61
+    return max(rows * vectors / 2, (rows + vectors) * load, 4)
 
 
 def areas(p: Plan, c: Contraction, lanes: int) -> tuple[int, int, int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from sklearn import metrics as reference
 
 from chainrule import losses
@@ -16,6 +17,7 @@ from chainrule.testing import check_gradients
 
 RNG = np.random.default_rng(0)
 P, T = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
+COUNTS, SPREAD = RNG.integers(0, 5, (5, 3)).astype(float), RNG.uniform(0.5, 2, (5, 3))
 PROBABILITY, BINARY = RNG.uniform(0.05, 0.95, (5, 3)), RNG.integers(0, 2, (5, 3)).astype(float)
 ROWS = np.array([1.0, 0.0, 2.0, 0.5, 3.0])
 LOGITS, CLASSES = RNG.normal(size=(5, 4)) * 3, np.array([0, 3, 1, 1, 2])
@@ -32,6 +34,12 @@ def bce(p: Any, t: Any) -> Any:
     return -(t * np.log(p) + (1 - t) * np.log(1 - p))
 
 
+def poisson(rate: Any, count: Any) -> Any:
+    n = np.maximum(count, 1.0)
+    factorial = np.where(count > 1, n * np.log(n) - n + np.log(2 * np.pi * n) / 2, 0.0)
+    return rate - count * np.log(rate + 1e-8) + factorial
+
+
 ELEMENTWISE: list[tuple[Callable[..., Any], Callable[..., Any], Any, Any]] = [
     (losses.mse, lambda p, t: (p - t) ** 2, P, T),
     (losses.mae, lambda p, t: np.abs(p - t), P, T),
@@ -44,9 +52,33 @@ ELEMENTWISE: list[tuple[Callable[..., Any], Callable[..., Any], Any, Any]] = [
         lambda q, t, **kw: losses.kl_div(q, t, log_target=True, **kw),
         lambda q, t: special.rel_entr(np.exp(t), np.exp(q)), P, T,
     ),
+    (partial(losses.smooth_l1_loss, beta=0.3), lambda p, t: huber(p, t, 0.3) / 0.3, P, T),
+    (losses.poisson_nll_loss, lambda p, t: np.exp(p) - t * p, P, COUNTS),
+    (partial(losses.poisson_nll_loss, log_input=False, full=True), poisson, PROBABILITY, COUNTS),
+    (partial(losses.gaussian_nll_loss, var=SPREAD), lambda p, t: (np.log(SPREAD) + (p - t) ** 2 / SPREAD) / 2, P, T),
+    (
+        partial(losses.gaussian_nll_loss, var=ROWS + 0.5, full=True),
+        lambda p, t: -stats.norm(p, np.sqrt(ROWS + 0.5)[:, None]).logpdf(t), P, T,
+    ),
 ]  # fmt: skip
 each = pytest.mark.parametrize(
-    ("ours", "oracle", "p", "t"), ELEMENTWISE, ids=["mse", "mae", "huber", "huber.3", "bce", "logits", "kl", "kl log"]
+    ("ours", "oracle", "p", "t"),
+    ELEMENTWISE,
+    ids=[
+        "mse",
+        "mae",
+        "huber",
+        "huber.3",
+        "bce",
+        "logits",
+        "kl",
+        "kl log",
+        "smooth",
+        "poisson",
+        "rate",
+        "gauss",
+        "rows",
+    ],
 )
 
 
@@ -104,6 +136,13 @@ def test_logits_of_ten_thousand_give_exact_losses_and_gradients() -> None:
 def test_a_confident_logit_keeps_its_small_loss_in_float32(target: float) -> None:
     x = np.float32(40.0 if target else -40.0)
     assert losses.binary_cross_entropy_with_logits(x, target).item() == pytest.approx(np.exp(-40.0), rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [3.0, [0.5, 1.0, 4.0]])
+def test_element_weights_are_no_part_of_the_divisor(weight: Any) -> None:
+    for loss, x in ((losses.binary_cross_entropy, PROBABILITY), (losses.binary_cross_entropy_with_logits, P)):
+        expected = (loss(x, BINARY, reduction="none").numpy() * weight).mean()
+        assert loss(x, BINARY, weight=weight).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("weight", [3.0, [0.5, 1.0, 4.0]])
@@ -222,3 +261,22 @@ def test_batchmean_is_the_divergence_between_distributions() -> None:
 def test_gradients_also_reach_targets() -> None:
     check_gradients(lambda t: losses.kl_div(LOGITS, t, reduction="sum"), (SOFT + 0.2,))
     check_gradients(lambda t: losses.cross_entropy(LOGITS, t), (SOFT,))
+
+
+def test_smooth_l1_without_width_is_the_absolute_error() -> None:
+    assert losses.smooth_l1_loss(P, T, beta=0.0).item() == losses.mae(P, T).item()
+    assert grad(lambda p: losses.smooth_l1_loss(p, 0.0, beta=0.0))(0.0).item() == 0.0
+
+
+def test_the_gradient_of_a_small_variance_passes_as_if_it_were_raised() -> None:
+    def loss(v: Any) -> Any:
+        return losses.gaussian_nll_loss([1.0], [1.5], v, eps=0.25)
+
+    assert loss([0.0]).item() == loss([0.25]).item() == pytest.approx((np.log(0.25) + 1.0) / 2)
+    assert grad(loss)(np.zeros(1)).item() == grad(loss)(np.full(1, 0.25)).item() == 0.0
+    assert grad(lambda v: losses.gaussian_nll_loss([1.0], [1.0], v))(np.zeros(1)).item() == 5e5
+
+
+def test_counts_of_zero_have_finite_gradients() -> None:
+    slopes = grad(lambda p, t: losses.poisson_nll_loss(p, t, full=True), (0, 1))(np.zeros(2), np.array([0.0, 1.0]))
+    assert [x.tolist() for x in slopes] == [[0.5, 0.0], [0.0, 0.0]]

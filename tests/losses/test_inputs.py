@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,24 @@ PAIRED = [
     losses.binary_cross_entropy,
     losses.binary_cross_entropy_with_logits,
     losses.kl_div,
+    losses.smooth_l1_loss,
+    losses.poisson_nll_loss,
+    partial(losses.gaussian_nll_loss, var=1.0),
+    losses.hinge_embedding_loss,
+    losses.soft_margin_loss,
+    partial(losses.sigmoid_focal_loss, reduction="mean"),
+    losses.dice_loss,
 ]
+NAMES = [getattr(loss, "func", loss).__name__ for loss in PAIRED]
 X = np.zeros((4, 3))
 
 
-@pytest.mark.parametrize("loss", PAIRED)
-def test_a_column_against_a_vector_is_an_error_that_says_what_to_do(loss: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(("loss", "name"), list(zip(PAIRED, NAMES, strict=True)), ids=NAMES)
+def test_a_column_against_a_vector_is_an_error_that_says_what_to_do(loss: Callable[..., Any], name: str) -> None:
     with pytest.raises(ShapeError) as caught:
         loss(np.zeros((4, 1), np.float32), np.zeros(4, np.float32))
     assert str(caught.value) == (
-        f"{loss.__name__}: prediction f32[4, 1] and target f32[4] must have one shape; "
+        f"{name}: prediction f32[4, 1] and target f32[4] must have one shape; "
         "nothing broadcasts in a loss: reshape one of them, `prediction.reshape([4])`"
     )
 
@@ -69,6 +78,27 @@ def test_cross_entropy_takes_integers_of_any_size_and_weights_of_any_type() -> N
         ),
         (lambda: losses.mse(X, X, sample_weight=np.ones((4, 1))), ShapeError, r"sample_weight of shape \[4, 1\]"),
         (lambda: losses.huber(X, X, delta=0.0), DefinitionError, "delta must be positive, not 0.0"),
+        (lambda: losses.smooth_l1_loss(X, X, beta=-1.0), DefinitionError, "beta must not be negative, but is -1.0"),
+        (lambda: losses.poisson_nll_loss(X, X, eps=0.0), DefinitionError, "poisson_nll_loss: eps must be positive"),
+        (lambda: losses.gaussian_nll_loss(X, X, X, eps=-1.0), DefinitionError, "gaussian_nll_loss: eps must be"),
+        (lambda: losses.gaussian_nll_loss(X, X, X - 1.0), DataError, "-1 is no variance, which cannot be negative"),
+        (
+            lambda: losses.gaussian_nll_loss(X, X, [1.0] * 3),
+            ShapeError,
+            r"a var of shape \[3\] does not fit f64\[4, 3\]",
+        ),
+        (lambda: losses.gaussian_nll_loss(X, X, [[1.0]]), ShapeError, r"a var of shape \[1, 1\] does not fit"),
+        (lambda: losses.gaussian_nll_loss(X[0], X[0], X[0][:, None]), ShapeError, r"a var of shape \[3, 1\] does not"),
+        (
+            lambda: losses.binary_cross_entropy(X, X, weight=np.ones((4, 2))),
+            ShapeError,
+            r"binary_cross_entropy: a weight of shape \[4, 2\] does not fit f64\[4, 3\]",
+        ),
+        (
+            lambda: losses.binary_cross_entropy_with_logits(X[:, :1], X[:, :1], weight=np.ones(4)),
+            ShapeError,
+            r"a weight of shape \[4\] does not fit f64\[4, 1\]",
+        ),
         (lambda: losses.binary_cross_entropy(X + 1.5, X), DataError, "1.5 is no probability; for logits"),
         (lambda: losses.binary_cross_entropy(X - 0.5, X), DataError, "-0.5 is no probability"),
         (

@@ -1,0 +1,7 @@
+"""Convolutions as code: the micro-kernel of matrix products, led over an image tap by tap."""
+
+from chainrule.native.convolution.plan import SweepPlan, sweep_plan
+from chainrule.native.convolution.sweep import Phase, Sweep, backward, forward
+from chainrule.native.convolution.sweeping import PlaceEpilogue, emit_sweep
+
+__all__ = ["Phase", "PlaceEpilogue", "Sweep", "SweepPlan", "backward", "emit_sweep", "forward", "sweep_plan"]

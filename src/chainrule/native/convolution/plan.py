@@ -1,0 +1,197 @@
+"""How a sweep is cut: tiles of places by channels, strips of an image that are copied at a time, units of work.
+
+A tile has neighbouring places of a row of the result and some vectors of its channels. The image is read as it lies
+where its channels follow each other and no tap looks outside of it; else a strip of it is copied first, with zeros
+around it. The kernels are always copied, once for each thread that takes part.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from math import prod
+
+from chainrule.native.contraction.micro import Swept
+from chainrule.native.contraction.plan import pace
+from chainrule.native.convolution.parts import evenly
+from chainrule.native.convolution.sweep import Sweep
+from chainrule.native.target import Target
+from chainrule.types import Shape
+
+WIDTHS = (1, 2, 3, 4, 6, 8)  # vectors in a tile's row
+HIGHEST = 24  # places in a tile
+CALL = 30  # cycles around a micro-kernel
+PIECE = 6  # cycles between two pieces of k
+KERNEL = 200  # cycles that a micro-kernel less is worth, at least
+NEAR = 32 * 1024  # bytes that fit into a core's first cache
+STRIP = 256 * 1024  # bytes of the image that are copied at a time, if that can be
+UNITS = 16  # about so many units of work
+COPY = 3.0  # cycles to copy a vector
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """How a sweep is computed.
+
+    Attributes:
+        axis: which axis the units of work cut: "batch", or "rows", the first one of the result in space.
+        block: how many q along it a unit has.
+        units: how many there are.
+        rows, vectors: the size of a tile.
+        strip: how many q along the first axis are worked on at a time.
+        copies: whether strips are copied first.
+        kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
+        scratch: bytes that a thread needs: for a tile, for the kernels, and for a strip.
+        cycles: what all units together will take, about.
+    """
+
+    axis: str
+    block: int
+    units: int
+    rows: int
+    vectors: int
+    strip: int
+    copies: bool
+    kernels: tuple[Swept, ...]
+    areas: tuple[int, int, int]
+    cycles: float
+
+    @property
+    def scratch(self) -> int:
+        """Bytes that a thread needs."""
+        return sum(self.areas)
+
+    @property
+    def arguments(self) -> int:
+        """The position of the first argument that is free."""
+        return 4 + len(self.kernels)
+
+    @property
+    def text(self) -> str:
+        """For reports: "tiles of 14 places by 2 vectors, image copied, batch cut by 8"."""
+        copied = ["image copied"] if self.copies else []
+        tiles = f"tiles of {self.rows} places by {self.vectors} vectors"
+        return ", ".join([tiles, *copied, f"{self.axis} cut by {self.block}"])
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How k runs over the taps of a phase: pieces of equal length, in which places of the image follow each other.
+
+    Attributes:
+        starts: where each piece starts in the image, in elements after the place of q.
+        length: how many k a piece has.
+    """
+
+    starts: tuple[int, ...]
+    length: int
+
+
+def pieces(s: Sweep, phase: int, strides: Shape) -> Pieces:
+    """The pieces of a phase, for an image with these strides along its axes in space and channels side by side."""
+    taps = s.phases[phase].taps
+    starts = [sum((o - low) * n for o, low, n in zip(t.offset, s.low, strides, strict=True)) for t in taps]
+    last = len({t.offset[-1] for t in taps})
+    joined = s.groups == 1 and all(
+        y - x == s.summed for i, (x, y) in enumerate(itertools.pairwise(starts)) if (i + 1) % last
+    )
+    if joined and last > 1:
+        return Pieces(tuple(starts[::last]), last * s.summed)
+    return Pieces(tuple(starts), s.summed)
+
+
+def copied_strides(s: Sweep) -> Shape:
+    """Strides along the axes in space of a copied strip, whose channels follow each other."""
+    step, found = s.groups * s.summed, list[int]()
+    for n in reversed(s.spanned):
+        found.append(step)
+        step *= n
+    return tuple(reversed(found))
+
+
+def sweep_plan(s: Sweep, target: Target, axis: str | None = None, block: int | None = None) -> SweepPlan:
+    """The best way found to compute a sweep.
+
+    Args:
+        axis: what the units are to cut, "batch" or "rows"; by default the batch, if it has enough images.
+        block: how many indices a unit has; by default about a sixteenth of the axis.
+    """
+    return _Planner(s, target, axis, block).best()
+
+
+class _Planner:
+    def __init__(self, s: Sweep, target: Target, axis: str | None, block: int | None) -> None:
+        self.s, self.target = s, target
+        self.size = s.dtype.itemsize
+        self.lanes = target.lanes(self.size)
+        self.copies = not (s.is_inside and (s.x[1] == 1 or s.groups * s.summed == 1))
+        across = s.groups * s.summed if self.copies else s.x[-1]
+        self.step = s.stride[-1] * across * self.size  # bytes from place to place
+        self.axis = axis or ("batch" if s.batch >= 4 or s.count[0] < 4 else "rows")
+        whole = max({"batch": s.batch, "rows": s.count[0]}[self.axis], 1)
+        self.block = block or -(-whole // UNITS)
+        self.units = -(-whole // self.block) if s.batch * prod(s.results) * s.made else 0
+        row = prod(s.spanned[1:]) * s.groups * s.summed * self.size
+        most = max(s.count[0], 1)
+        self.strip = most
+        if self.copies:
+            fitting = (STRIP // max(row, 1) - s.window[0]) // s.stride[0] + 1
+            self.strip = max(1, min(most, fitting))
+
+    def best(self) -> SweepPlan:
+        """The plan that costs least."""
+        tiles = [(rows, v) for v in WIDTHS for rows in range(1, self._highest(v) + 1)]
+        found = [p for rows, vectors in tiles if (p := self._tiled(rows, vectors))]
+        return min(found, key=lambda p: p.cycles)
+
+    def _highest(self, vectors: int) -> int:
+        wide, bare = self.target.vector_bytes >= 64, self.target.vector_bytes == 16 and self.target.registers == 16
+        others = vectors + (0 if wide and vectors == 1 else 1) + (1 if bare else 0)
+        return max(1, min((self.target.registers - others) // vectors, HIGHEST, self.s.count[-1]))
+
+    def _tiled(self, rows: int, vectors: int) -> SweepPlan | None:
+        s = self.s
+        strips = -(-s.made // self.lanes)
+        if vectors > max(strips, 1):
+            return None
+        heights = sorted({h for p in s.phases for h, _ in evenly(p.count[-1], rows).sizes} or {rows}, reverse=True)
+        if heights[0] != rows:
+            return None
+        widths = sorted({vectors, strips % vectors or vectors}, reverse=True)
+        kernels = tuple(Swept(s.dtype, i, j, along=True, step=self.step) for i in heights for j in widths)
+        cycles = self._cycles(rows, vectors) * (1 + 0.002 * len(kernels)) + KERNEL * len(kernels)
+        return SweepPlan(
+            self.axis, self.block, self.units, rows, vectors, self.strip, self.copies, kernels,
+            self._areas(rows, vectors), cycles,
+        )  # fmt: skip
+
+    def _areas(self, rows: int, vectors: int) -> tuple[int, int, int]:
+        s, width = self.s, vectors * self.lanes
+        taps = sum(len(p.taps) for p in s.phases)
+        panels = s.groups * -(-s.made // width) * taps * s.summed * width
+        lines = (self.strip - 1) * s.stride[0] + s.window[0]
+        strip = lines * prod(s.spanned[1:]) * s.groups * s.summed + self.lanes if self.copies else 0
+        return _lines(rows * width * self.size), _lines(panels * self.size), _lines(strip * self.size)
+
+    def _cycles(self, rows: int, vectors: int) -> float:
+        s, total = self.s, 0.0
+        for i, phase in enumerate(s.phases):
+            found = pieces(s, i, copied_strides(s))
+            k = len(found.starts) * found.length
+            far = 0.25 if k * vectors * self.target.vector_bytes > NEAR else 0.0
+            for height, many in evenly(phase.count[-1], rows).sizes:
+                for wide, times in _widths(-(-s.made // self.lanes), vectors):
+                    step = pace(self.target, height, wide) + far * wide
+                    tile = k * step + CALL + PIECE * len(found.starts) + 2 * height * wide
+                    total += many * times * prod(phase.count[:-1]) * tile
+        return s.batch * s.groups * total
+
+
+def _widths(strips: int, vectors: int) -> list[tuple[int, int]]:
+    """Widths of the panels of a group in vectors, and how many there are of each."""
+    found = ((vectors, strips // vectors), (strips % vectors, 1))
+    return [(size, many) for size, many in found if size and many]
+
+
+def _lines(bytes: int) -> int:
+    return -(-bytes // 64) * 64

@@ -1,0 +1,233 @@
+"""The loops around the micro-kernels of a sweep: kernels are packed once, then strip by strip, panel by panel of
+channels, row by row, tiles of neighbouring places are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from chainrule.native.code import Function, Index, Value
+from chainrule.native.contraction.micro import call
+from chainrule.native.contraction.packing import Packer
+from chainrule.native.convolution.parts import evenly
+from chainrule.native.convolution.plan import SweepPlan, pieces
+from chainrule.native.convolution.strip import Strip
+from chainrule.native.convolution.sweep import Phase, Sweep
+from chainrule.native.lanes import Lanes
+from chainrule.native.loops.axes import nest
+
+PlaceEpilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Sequence[Index], "Value | None"], None]
+"""`epilogue(v, value, b, channel, place, mask)` is called while code is made, with a vector of finished sums: channels
+from `channel` on, of image b at a place. It stores what it wants; with a mask only the lanes where that holds exist."""
+
+
+def emit_sweep(f: Function, sweep: Sweep, plan: SweepPlan, epilogue: PlaceEpilogue | None = None) -> None:
+    """Units `f.begin` to `f.end` of a sweep.
+
+    The function's arguments are pointers to the first elements of images, kernels and results, to the thread's scratch
+    memory, and the addresses of the plan's micro-kernels; with an epilogue results are not touched, and the rest is for
+    it to read.
+    """
+    if plan.units:
+        with f.when(f.compare("slt", f.begin, f.end)):
+            _Loops(f, sweep, plan, epilogue).make()
+
+
+class _Loops:
+    def __init__(self, f: Function, sweep: Sweep, plan: SweepPlan, epilogue: PlaceEpilogue | None) -> None:
+        self.f, self.s, self.p = f, sweep, plan
+        self.size = sweep.dtype.itemsize
+        self.v = Lanes(f, f.target.lanes(self.size))
+        self.width = plan.vectors * self.v.count
+        self.direct = epilogue is None and sweep.y[1] == 1 and sweep.made % self.v.count == 0
+        self.epilogue = epilogue or self._plain
+        self.kernels = {(k.rows, k.vectors): f.pointer(4 + i) for i, k in enumerate(plan.kernels)}
+        tile, kernels, _ = plan.areas
+        self.sums = f.pointer(3)
+        self.panels = f.at(self.sums, tile, 1)
+        self.copy = f.at(self.panels, kernels, 1)
+        self.taps = sum(len(p.taps) for p in sweep.phases)
+        self.panel = self.taps * sweep.summed * self.width  # elements of a panel
+        self.across = -(-sweep.made // self.width)  # panels of a group
+        self.strip = Strip(
+            sweep.dtype, sweep.groups * sweep.summed, sweep.sizes, sweep.x[1:], sweep.low, sweep.spanned[1:]
+        )
+        self.steps = self.strip.steps if plan.copies else sweep.x[2:]
+        self.group_step = sweep.summed * (1 if plan.copies else sweep.x[1])
+
+    def make(self) -> None:
+        """All loops."""
+        f, s, p = self.f, self.s, self.p
+        self._pack()
+        ranges: dict[str, tuple[Index, Index]] = {"batch": (0, s.batch), "rows": (0, s.count[0])}
+        if p.units > 1:
+            whole = ranges[p.axis][1]
+            ranges[p.axis] = (f.mul(f.begin, p.block), f.min(f.mul(f.end, p.block), whole))
+        with f.loop(*ranges["batch"]) as batch:
+            self.b = batch.index
+            image = f.at(f.pointer(0), f.mul(batch.index, s.x[0]), self.size)
+            first, last = ranges["rows"]
+            with f.loop(first, last, p.strip) as loop:
+                stop = f.min(f.add(loop.index, p.strip), last)
+                self._strip(image, loop.index, stop)
+
+    # The kernels.
+
+    def _pack(self) -> None:
+        """For each group and panel, tap after tap and channel after channel: the made channels side by side."""
+        f, s = self.f, self.s
+        offsets = [sum(k * n for k, n in zip(t.kernel, s.w[3:], strict=True)) for p in s.phases for t in p.taps]
+        if not offsets:
+            return
+        table = f.module.table("taps", offsets)
+        packer = Packer(f, s.dtype, s.dtype)
+        with f.loop(0, s.groups) as group, f.loop(0, self.across) as panel:
+            n = f.mul(panel.index, self.width)
+            to = f.at(self.panels, f.mul(f.add(f.mul(group.index, self.across), panel.index), self.panel), self.size)
+            start = f.add(f.mul(group.index, s.w[0]), f.mul(n, s.w[1]))
+            columns = self._columns(n)
+            with f.loop(0, self.taps) as tap, f.loop(0, s.summed) as c:
+                offset = f.load_index(f.at(table, tap.index, 8))
+                at = f.add(f.add(start, offset), f.mul(c.index, s.w[2]))
+                line = f.add(f.mul(tap.index, s.summed), c.index)
+                packer.line(
+                    f.at(f.pointer(1), at, self.size), s.w[1], columns, f.at(to, f.mul(line, self.width), self.size)
+                )
+
+    def _columns(self, n: Index) -> Index:
+        """How many channels a panel has that begins at n."""
+        even = self.s.made % self.width == 0
+        return self.width if even else self.f.min(self.width, self.f.sub(self.s.made, n))
+
+    # Tiles.
+
+    def _strip(self, image: Value, start: Index, stop: Index) -> None:
+        """All that is computed of some q along the first axis."""
+        f, s, p = self.f, self.s, self.p
+        origin = image
+        if p.copies:
+            lines = f.add(f.mul(f.sub(f.sub(stop, start), 1), s.stride[0]), s.window[0])
+            self.strip.copy(f, image, f.mul(start, s.stride[0]), lines, self.copy)
+            origin = self.copy
+        else:
+            low = sum(i * n for i, n in zip(s.low, self.steps, strict=True))
+            origin = f.at(image, f.add(f.mul(f.mul(start, s.stride[0]), self.steps[0]), low), self.size)
+        with f.loop(0, s.groups) as group, f.loop(0, self.across) as panel:
+            index = f.add(f.mul(group.index, self.across), panel.index)
+            kernels = f.at(self.panels, f.mul(index, self.panel), self.size)
+            a = f.at(origin, f.mul(group.index, self.group_step), self.size)
+            taps = 0
+            for i, phase in enumerate(s.phases):
+                b = f.at(kernels, taps * s.summed * self.width, self.size)
+                self._phase(i, phase, a, b, group.index, f.mul(panel.index, self.width), start, stop)
+                taps += len(phase.taps)
+
+    def _phase(
+        self, number: int, phase: Phase, a: Value, b: Value, group: Index, n: Index, start: Index, stop: Index
+    ) -> None:
+        """All rows of a strip that meet the same taps."""
+        f, s, size = self.f, self.s, self.size
+        found = pieces(s, number, self.steps)
+        table = f.module.table(
+            f"pieces{number}",
+            [x for i, at in enumerate(found.starts) for x in (at * size, i * found.length * self.width * size)],
+        )
+        heights = evenly(phase.count[-1], self.p.rows)
+        end = f.min(stop, phase.count[0]) if phase.count[0] < s.count[0] else stop
+        with f.loop(start, end) as row, nest(f, phase.count[1:-1]) as middle:
+            q = (f.sub(row.index, start), *middle)
+            line = a
+            for i, stride, step in zip(q, s.stride[:-1], self.steps[:-1], strict=True):
+                line = f.at(line, f.mul(i, stride * step), size)
+            with f.loop(0, heights.count) as tile:
+                first, rows = heights.place(f, tile.index)
+                place = [
+                    f.add(f.mul(i, step), begin)
+                    for i, step, begin in zip((row.index, *middle, first), s.step, phase.start, strict=True)
+                ]
+                at = f.at(line, f.mul(first, s.stride[-1] * self.steps[-1]), size)
+                self._tile(at, b, rows, (group, n, place), found.length, table, len(found.starts))
+
+    def _tile(
+        self,
+        a: Value,
+        b: Value,
+        rows: Index,
+        where: tuple[Index, Index, list[Index]],
+        k: int,
+        table: Value,
+        count: int,
+    ) -> None:
+        f, s, (group, n, place) = self.f, self.s, where
+        columns = self._columns(n)
+        channel = f.add(f.mul(group, s.made), n)
+        to, step = self.sums, self.width
+        if self.direct:
+            to, step = self._in_y(self.b, channel, place), s.step[-1] * s.y[-1]
+        call(
+            f, self._kernel(rows, columns), a, s.stride[-1] * self.steps[-1] * self.size, b, self.width * self.size,
+            to, step * self.size, k, 0, table, count,
+        )  # fmt: skip
+        if not self.direct:
+            self._finish(rows, columns, channel, place)
+
+    def _kernel(self, rows: Index, columns: Index) -> Value:
+        """The address of the micro-kernel for a tile."""
+        f = self.f
+        heights, widths = sorted({i for i, _ in self.kernels}), sorted({j for _, j in self.kernels})
+
+        def of_height(i: int) -> Value:
+            found = self.kernels[i, widths[-1]]
+            for j in widths[:-1]:
+                found = _choose(f, f.compare("sle", columns, j * self.v.count), self.kernels[i, j], found)
+            return found
+
+        if isinstance(rows, int):
+            return of_height(rows)
+        found = of_height(heights[-1])
+        for i in heights[:-1]:
+            found = _choose(f, f.compare("eq", rows, i), of_height(i), found)
+        return found
+
+    def _finish(self, rows: Index, columns: Index, channel: Index, place: list[Index]) -> None:
+        """Hand a tile to the epilogue, place by place."""
+        f, s, v = self.f, self.s, self.v
+
+        def vector(row: Index, at: Index, mask: Value | None) -> None:
+            value = v.load(s.dtype, self.sums, f.add(f.mul(row, self.width), at))
+            there = [*place[:-1], f.add(place[-1], f.mul(row, s.step[-1]))]
+            self.epilogue(v, value, self.b, f.add(channel, at), there, mask)
+
+        with f.loop(0, rows) as row:
+            if s.made % self.width == 0 and self.p.vectors <= 2:
+                for i in range(self.p.vectors):
+                    vector(row.index, i * v.count, None)
+                return
+            whole = f.mul(f.div(columns, v.count), v.count)
+            with f.loop(0, whole, v.count) as loop:
+                vector(row.index, loop.index, None)
+            if s.made % v.count:
+                with f.when(f.compare("sgt", columns, whole)):
+                    vector(row.index, whole, v.first(f.sub(columns, whole)))
+
+    # The result.
+
+    def _in_y(self, b: Index, channel: Index, place: Sequence[Index]) -> Value:
+        f, at = self.f, self.f.pointer(2)
+        for i, stride in zip((b, channel, *place), self.s.y, strict=True):
+            at = f.at(at, f.mul(i, stride), self.size)
+        return at
+
+    def _plain(
+        self, v: Lanes, value: Value, b: Index, channel: Index, place: Sequence[Index], mask: Value | None
+    ) -> None:
+        """Store the result."""
+        at = self._in_y(b, channel, place)
+        if self.s.y[1] == 1:
+            v.store(value, at, 0, mask)
+        else:
+            v.scatter(value, at, v.multiply(v.numbers(), self.s.y[1]), mask)
+
+
+def _choose(f: Function, condition: Value, x: Value, y: Value) -> Value:
+    return f.new("ptr", f"select {condition}, {x}, {y}")

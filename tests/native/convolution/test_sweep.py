@@ -1,0 +1,71 @@
+"""Sweeps do what the convolution of NumPy does."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from chainrule.ops.convolution import CONVOLUTION, CONVOLUTION_TRANSPOSE
+from chainrule.types import float32, float64
+from tests.native.convolution.sweeping import channels_last, swept
+from tests.native.harness import HOST, TARGETS
+
+# sizes, kernel, stride, padding, dilation
+GEOMETRIES = [
+    ((5, 6), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((7, 9), (3, 3), (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ((9, 8), (3, 2), (2, 3), ((1, 0), (2, 1)), (1, 1)),
+    ((9, 11), (3, 3), (1, 2), ((2, 2), (2, 2)), (2, 3)),
+    ((6, 7), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ((8, 9), (1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1)),
+    ((17, 19), (7, 7), (2, 2), ((3, 3), (3, 3)), (1, 1)),
+    ((33,), (5,), (1,), ((2, 2),), (1,)),
+    ((20,), (3,), (4,), ((0, 1),), (2,)),
+    ((4, 5, 6), (3, 2, 3), (1, 2, 1), ((1, 1), (0, 0), (1, 0)), (1, 1, 1)),
+]
+CHANNELS = [(1, 3, 5, 1), (2, 16, 16, 1), (1, 20, 37, 1), (3, 4, 8, 2), (2, 6, 6, 6), (5, 1, 9, 1)]
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> None:
+    unit = np.finfo(found.dtype).eps
+    np.testing.assert_allclose(found, expected, rtol=64 * unit, atol=64 * unit * np.abs(expected).max(initial=0))
+
+
+def drawn(random, batch, channels, sizes, made, groups, kernel, dtype, last):
+    x = random.standard_normal((batch, channels, *sizes)).astype(dtype.numpy)
+    if last:
+        held = channels_last(x.shape, x.dtype)
+        held[...] = x
+        x = held
+    return x, random.standard_normal((made, channels // groups, *kernel)).astype(dtype.numpy)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_all_geometries(geometry, turned):
+    sizes, kernel, stride, padding, dilation = geometry
+    random = np.random.default_rng(0)
+    for (batch, channels, made, groups), last in itertools.product(CHANNELS, (True, False)):
+        attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        x, w = drawn(random, batch, channels, sizes, made, groups, kernel, float32, last)
+        y = CONVOLUTION.numpy(x, w, **attributes)
+        if turned:
+            ct, _ = drawn(random, batch, made, y.shape[2:], 1, 1, (), float32, last)
+            expected = CONVOLUTION_TRANSPOSE.numpy(ct, w, **attributes, size=sizes)
+            close(swept(ct, w, x.shape, float32, HOST, turned=True, **attributes), expected)
+        else:
+            close(swept(x, w, y.shape, float32, HOST, turned=False, **attributes), y)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_all_targets(dtype, target):
+    sizes, kernel, stride, padding, dilation = GEOMETRIES[2]
+    attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 1}
+    x, w = drawn(np.random.default_rng(0), 2, 5, sizes, 21, 1, kernel, dtype, True)
+    y = CONVOLUTION.numpy(x, w, **attributes)
+    close(swept(x, w, y.shape, dtype, target, turned=False, **attributes), y)
+    expected = CONVOLUTION_TRANSPOSE.numpy(y, w, **attributes, size=sizes)
+    close(swept(y, w, x.shape, dtype, target, turned=True, **attributes), expected)
