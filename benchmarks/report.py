@@ -13,10 +13,10 @@ from benchmarks.variants import BY_NAME
 NONE = "-"
 LEGEND = """\
 speed   beside the fastest peer: 2.0x is twice as fast
-cold    the first call in a new process, after its imports, with no cache
+cold    the first call in a new process, after its imports, with empty caches
 warm    the same with the caches that an earlier process has filled
 memory  the most that a process has held
-peak    the share of the machine's arithmetic that the products of a step reach, over the whole step
+peak    share of the machine's arithmetic that the products of a step reach
 apart   largest difference from the losses, or results, of the plainest peer
 In epoch and scan, the first call does the steps of a whole epoch.
 """
