@@ -8,9 +8,9 @@
         optimizer.step()
         return loss
 
-The function is traced once for each signature: the types of its arguments, whatever they hold beside tensors, and
-whether the modules that it calls train or evaluate. What it reads from outside (parameters, optimizer state, random
-generators) is read anew at each call, and what it assigns is updated in place.
+The function is traced once for each signature: the types of its arguments, whatever they hold beside tensors, whether
+the modules that it calls train or evaluate, and the options of its optimizers. What it reads from outside (parameters,
+optimizer state, random generators) is read anew at each call, and what it assigns is updated in place.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Tracing:
         self.variables: dict[int, Tensor] = {}  # id of the node that stands for a tensor outside -> that tensor
         self.names: dict[int, str] = {}  # id of a tensor outside -> what graphs call it, if not by its own name
         self.outer = current.tracing
-        self.modes: dict[int, tuple[Any, bool]] = {}  # id of a module that was asked -> it, and whether it trains
+        self.modes: dict[int, tuple[Any, str, Any]] = {}  # id of an object that was asked -> it, for what, the answer
         self.asked: dict[int, bool] = {}  # id of a tensor outside whose gradient was asked for first -> if it had one
         self.accumulated: dict[int, str] = {}  # id, name of those to whose gradient from outside more was added
 

@@ -28,6 +28,7 @@ EXCEPTIONS = {
     "losses.softmax_focal_loss": "not in PyTorch",
     "nn.Module": "computes nothing",
     "nn.Sequential": "computes nothing of its own",
+    "optim.Muon": "PyTorch rounds to bfloat16 at each step of its iteration",
     "optim.Optimizer": "base of all optimizers",
 }
 

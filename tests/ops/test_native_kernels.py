@@ -12,7 +12,18 @@ import pytest
 from chainrule.kernel import Convolve, Map, Native, Reduce, View
 from chainrule.native.target import Target
 from chainrule.op import REGISTRY, Op
-from chainrule.ops import arithmetic, cast, comparison, convolution, join, piecewise, rounding, slicing, window
+from chainrule.ops import (
+    arithmetic,
+    cast,
+    comparison,
+    join,
+    max_pooling,
+    mean_pooling,
+    piecewise,
+    rounding,
+    slicing,
+    window,
+)
 from chainrule.samples import Layout, Sample, Sizes, from_bfloat16, type_of
 from chainrule.testing.operations import draw_case, main_types
 from chainrule.types import DTYPES, FLOATS
@@ -32,7 +43,7 @@ def of_kind(kind: type, *modules: Any) -> list[str]:
 
 ELEMENTWISE = of_kind(Map, arithmetic, cast, comparison, piecewise, rounding)
 VIEWS, REDUCTIONS = of_kind(View), of_kind(Reduce)
-LOOPS = of_kind(Native, convolution, join, slicing, window) + of_kind(Convolve)
+LOOPS = of_kind(Native, join, max_pooling, mean_pooling, slicing, window) + of_kind(Convolve)
 
 
 def samples(op: Op, seeds: Sequence[int] = SEEDS, sizes: Any = Sizes, layouts: Any = Layout) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""Sliding windows, their transpose, and pooling, against loops over windows."""
+"""Sliding windows and their transpose, against loops over windows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.apply import apply
-from chainrule.autodiff import grad
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.op import Op
-from chainrule.ops.window import OVERLAP_ADD, SLIDING_WINDOWS, avg_pool, max_pool, overlap_add, sliding_windows
+from chainrule.ops.window import OVERLAP_ADD, SLIDING_WINDOWS, overlap_add, sliding_windows
 from chainrule.tensor import as_tensor, tensor
 from chainrule.testing import check_gradients, check_op
-from chainrule.trace import trace
 from chainrule.types import Array, Shape
 
 Geometry = dict[str, Shape]
@@ -153,115 +151,6 @@ def test_the_operations_themselves_check_their_attributes() -> None:
         apply(SLIDING_WINDOWS, as_tensor(np.ones(4)), window=(2,), stride=(1, 1), dilation=(1,))
     with pytest.raises(ShapeError, match="one entry for each"):
         apply(OVERLAP_ADD, as_tensor(np.ones((3, 2))), size=(4,), stride=(1, 1), dilation=(1,))
-
-
-def pooled(x: Array, reduce: Any, fill: float, options: dict[str, Any]) -> Array:
-    """Pooling over the last two axes of four, by loops."""
-    window = options["window"] if isinstance(options["window"], tuple) else (options["window"],) * 2
-
-    def both(value: Any) -> Shape:
-        return value if isinstance(value, tuple) else (value, value)
-
-    padding = [both(p) for p in both(options.get("padding", 0))]
-    padded = np.pad(x, [(0, 0), (0, 0), *padding], constant_values=fill)
-    stride, dilation = both(options.get("stride", window)), both(options.get("dilation", 1))
-    return reduce(slow_windows(padded, window, stride, dilation), axis=(-2, -1))
-
-
-POOLS = [
-    {"window": 2},
-    {"window": 3, "stride": 1, "padding": 1},
-    {"window": (3, 2), "stride": (2, 1), "padding": (1, 0)},
-    {"window": (2, 2), "padding": ((0, 1), (1, 0))},
-]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("options", [*POOLS, {"window": 2, "dilation": 2, "stride": 1}])
-def test_max_pool(options: dict[str, Any], dtype: str) -> None:
-    x = np.random.default_rng(0).permutation(2 * 3 * 5 * 6).reshape(2, 3, 5, 6).astype(dtype) / 8 - 9
-    found = max_pool(x, **options)
-    assert found.dtype.name == dtype
-    np.testing.assert_array_equal(found.numpy(), pooled(x, np.max, -np.inf, options))
-    check_gradients(lambda x: max_pool(x, **options), (x[:1, :1].astype(np.float64),), order=2)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("options", POOLS)
-def test_avg_pool(options: dict[str, Any], dtype: str) -> None:
-    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 5, 6)).astype(dtype)
-    found, without = avg_pool(x, **options), avg_pool(x, **options, count_include_pad=False)
-    assert found.dtype.name == without.dtype.name == dtype
-    tolerance = {"rtol": 1e-5, "atol": 1e-6}
-    np.testing.assert_allclose(found.numpy(), pooled(x, np.mean, 0.0, options), **tolerance)
-    np.testing.assert_allclose(without.numpy(), pooled(x, np.nanmean, np.nan, options), **tolerance)
-    check_gradients(lambda x: avg_pool(x, **options), (x[:1, :1],), order=2)
-    check_gradients(lambda x: avg_pool(x, **options, count_include_pad=False), (x[:1, :1],), order=2)
-
-
-@pytest.mark.parametrize("pool", [max_pool, avg_pool])
-@pytest.mark.parametrize("axes", [1, 2, 3])
-def test_a_single_number_is_for_all_axes_after_batch_and_channels(pool: Any, axes: int) -> None:
-    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, *(4, 5, 6)[:axes]))
-    assert pool(x, 2).tolist() == pool(x, (2,) * axes).tolist()
-    assert pool(x, 2).shape == (2, 3, *(2, 2, 3)[:axes])
-
-
-def test_pooling_turns_integers_into_float32() -> None:
-    x = np.array([[[1, 2, 4, 3]]])
-    assert (max_pool(x, 2).dtype.name, max_pool(x, 2).tolist()) == ("float32", [[[2.0, 4.0]]])
-    assert (avg_pool(x, 2).dtype.name, avg_pool(x, 2).tolist()) == ("float32", [[[1.5, 3.5]]])
-    assert max_pool(tensor(x, dtype="bfloat16"), 2).dtype.name == "float32"
-
-
-def gradient_of_sum(x: Array) -> Array:
-    return grad(lambda x: max_pool(x, 2).sum())(x).numpy()
-
-
-def test_the_gradient_of_equal_maxima_goes_to_the_first() -> None:
-    assert gradient_of_sum(np.array([[[[0.0, 7.0, 5.0], [7.0, 7.0, 9.0]]]])).tolist() == [[[[0, 1, 0], [0, 0, 0]]]]
-    assert gradient_of_sum(np.zeros((1, 1, 4))).tolist() == [[[1, 0, 1, 0]]]
-
-
-def test_nan_and_infinity_are_pooled_as_the_largest_and_smallest() -> None:
-    x = np.array([[[1.0, np.nan, -np.inf, -np.inf, np.inf, 2.0]]])
-    np.testing.assert_array_equal(max_pool(x, 2).numpy(), [[[np.nan, -np.inf, np.inf]]])
-    np.testing.assert_array_equal(gradient_of_sum(x), [[[0, 1, 1, 0, 1, 0]]])
-
-
-@pytest.mark.parametrize("pool", [max_pool, avg_pool])
-def test_pooling_an_empty_batch(pool: Any) -> None:
-    assert pool(np.ones((0, 3, 4, 4)), 2).shape == (0, 3, 2, 2)
-
-
-def test_what_is_no_padding_is_counted_before_the_program_runs() -> None:
-    """Counts are a constant of the graph, not part of what it computes."""
-    graph = trace(lambda x: avg_pool(x, 2, padding=1, count_include_pad=False))(np.ones((2, 1, 4)))
-    assert [node.op.name for node in graph.nodes if node.op].count("sliding_windows") == 1
-
-
-@pytest.mark.parametrize("name", ["max_pool", "avg_pool"])
-@pytest.mark.parametrize(
-    ("shape", "options", "message"),
-    [
-        ((3, 4), {"window": 2}, "a single number as window is for"),
-        ((4,), {"window": (2, 2)}, "has more axes than"),
-        ((4,), {"window": ()}, "at least one axis"),
-        ((1, 1, 4), {"window": 2, "padding": 2}, "more than half of the window"),
-        ((1, 1, 4), {"window": 2, "padding": -1}, "none negative"),
-        ((1, 1, 4), {"window": (2,), "padding": (1, 1)}, "padding is one number"),
-        ((1, 1, 4), {"window": (2,), "stride": (1, 1)}, "stride is one whole number"),
-    ],
-)
-def test_pooling_says_what_does_not_fit(name: str, shape: Shape, options: dict[str, Any], message: str) -> None:
-    pool: Any = {"max_pool": max_pool, "avg_pool": avg_pool}[name]
-    with pytest.raises(ShapeError, match=f"{name}: .*{message}"):
-        pool(np.ones(shape), **options)
-
-
-def test_pooling_with_a_window_larger_than_its_axis_is_an_error() -> None:
-    with pytest.raises(ShapeError, match=r"a window that reaches over \[5\] elements does not fit into \[4\]"):
-        max_pool(np.ones((1, 1, 4)), 5)
 
 
 @pytest.mark.parametrize("op", [SLIDING_WINDOWS, OVERLAP_ADD], ids=str)

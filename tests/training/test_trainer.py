@@ -351,3 +351,38 @@ def test_text_and_targets_of_another_shape_are_refused_by_the_model_and_the_loss
         trainer_of(network()).fit((X.astype(str), Y))
     with pytest.raises(ShapeError, match=r"mse: prediction .* must have one shape; nothing broadcasts in a loss"):
         trainer_of(network()).fit((X, Y[:, 0]))
+
+
+# Schedules
+
+
+@pytest.mark.parametrize(("every", "rate"), [("epoch", 0.5**3), ("batch", 0.5**9)])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_schedule_is_followed_by_the_epoch_or_by_the_batch(every: str, rate: float, compiled: bool) -> None:
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    schedule = optim.ExponentialLR(optimizer, 0.5)
+    trainer = trainer_of(model, optimizer=optimizer, schedule=schedule, schedule_every=every, compiled=compiled)
+    trainer.fit((X, Y), epochs=3, batch_size=8)
+    assert optimizer.lr == rate
+
+
+@pytest.mark.parametrize(("every", "steps"), [("epoch", 4), ("batch", 12)])
+def test_a_schedule_that_watches_the_loss_is_told_it(every: str, steps: int) -> None:
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    schedule = optim.ReduceLROnPlateau(optimizer)
+    trainer = trainer_of(model, optimizer=optimizer, schedule=schedule, schedule_every=every)
+    history = trainer.fit((X, Y), validation=(X[:5], Y[:5]), epochs=4, batch_size=8)
+    assert schedule.last_epoch.item() == steps
+    if every == "epoch":
+        assert schedule.best.item() == min(history["val_loss"])
+
+
+def test_a_schedule_of_another_optimizer_is_refused() -> None:
+    model = network()
+    optimizer = optim.SGD(model.parameters())
+    with pytest.raises(DefinitionError, match="another optimizer"):
+        trainer_of(model, schedule=optim.ExponentialLR(optimizer, 0.5))
+    with pytest.raises(DefinitionError, match="schedule_every must be 'epoch' or 'batch', not 'step'"):
+        trainer_of(model, schedule_every="step")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -262,13 +262,14 @@ class _Drawing:
         """One kernel."""
         arguments = [self.buffer(node) for node in work.arguments]
         if isinstance(work.shape, ProductFrame):
-            own, scratch = self.product_arguments(work, work.shape)
-            arguments = own + arguments
+            product, plan = work.shape.product, work.shape.plan
+            operands = [work.group.root.inputs[i] for i in (product.left, product.right)]
+            arguments = self.contraction_arguments(work, operands, plan.kernels) + arguments
+            scratch = plan.scratch
         elif isinstance(work.shape, SweepFrame):
-            x, w = work.group.root.inputs
-            y = self.buffer(work.group.root) if work.group.stored == [work.group.root] else Buffer("scratch")
-            own = [self.shifted(x), self.shifted(w), y, Buffer("scratch"), *self.micros(work.shape.plan.kernels)]
-            arguments, scratch = own + arguments, work.shape.plan.scratch
+            plan = work.shape.plan
+            arguments = self.contraction_arguments(work, work.group.root.inputs, plan.kernels) + arguments
+            scratch = plan.scratch
         elif work.shape is None:
             arguments += [Buffer("scratch"), Buffer("status"), *self.micros(native_micros(work.group, self.target))]
             scratch = native_scratch(work.group)
@@ -294,12 +295,13 @@ class _Drawing:
                 self.made.names[alike] = name
         return name
 
-    def product_arguments(self, work: Work, shape: ProductFrame) -> tuple[list[Buffer], int]:
-        """What the code of a contraction is given first."""
-        root, product = work.group.root, shape.product
-        left, right = (self.shifted(root.inputs[i]) for i in (product.left, product.right))
-        micros = self.micros(shape.plan.kernels)
-        return [left, right, Buffer("scratch"), Buffer("scratch"), *micros], shape.plan.scratch
+    def contraction_arguments(
+        self, work: Work, operands: Sequence[Node], micros: Iterable[MicroKernel]
+    ) -> list[Buffer]:
+        """What the code of a product or a convolution is given first; where it stores a result by itself, that too."""
+        root, scratch = work.group.root, Buffer("scratch")
+        result = self.buffer(root) if work.group.stored == [root] else scratch
+        return [*map(self.shifted, operands), result, scratch, *self.micros(micros)]
 
     def micros(self, keys: Iterable[MicroKernel]) -> list[Buffer]:
         """The addresses of micro-kernels."""

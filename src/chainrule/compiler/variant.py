@@ -84,7 +84,7 @@ class Variant:
     structure: Structure
     program: Program
     held: list[Held]
-    modes: list[tuple[Any, bool]]
+    modes: list[tuple[Any, str, Any]]
     inputs: list[TensorType]
     outputs: list[TensorType]
     clock: Clock = field(default_factory=lambda: Clock())
@@ -106,8 +106,8 @@ class Variant:
                     self.program.put((kind, i), x.ctypes.data)
 
     def fits(self) -> bool:
-        """Whether the modules that it calls train or evaluate as they did when it was traced."""
-        return all([module.training is training for module, training in self.modes])
+        """Whether modules train or evaluate, and optimizers have the options, as when it was traced."""
+        return all([getattr(x, name) == value for x, name, value in self.modes])
 
     def expect(self, args: Sequence[Any], values: Sequence[Array]) -> bool:
         """Note what the arguments of this signature look like, if they are arrays and tensors and nothing else."""

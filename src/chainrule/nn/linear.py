@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 from chainrule.errors import ShapeError
@@ -10,7 +10,7 @@ from chainrule.nn.checks import whole
 from chainrule.nn.initializers import uniform
 from chainrule.nn.module import Module, Parameter
 from chainrule.tensor import Tensor, TensorLike, as_tensor
-from chainrule.types import DTypeLike, float32
+from chainrule.types import DTypeLike, float32, normalize_axis, size_of
 
 
 class Linear(Module):
@@ -93,3 +93,35 @@ class Flatten(Module):
 
     def options(self) -> str:
         return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"
+
+
+class Unflatten(Module):
+    """One axis split into several, the inverse of `Flatten`.
+
+    Args:
+        dim: the axis; negative ones count from the end.
+        unflattened_size: sizes of the axes in its place; one of them may be -1, for what is left.
+
+    Raises `ShapeError` for an input whose axis has another size.
+
+    >>> Unflatten(1, (3, -1))(uniform((8, 60))).shape
+    (8, 3, 20)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        self.dim = dim
+        self.unflattened_size = tuple(whole("unflattened_size", n, -1) for n in unflattened_size)
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """x with its axis split."""
+        x = as_tensor(x)
+        axis, sizes = normalize_axis(self.dim, x.ndim), self.unflattened_size
+        known = size_of(n for n in sizes if n != -1)
+        unknown = sizes.count(-1)
+        if unknown > 1 or (x.shape[axis] % max(known, 1) if unknown else x.shape[axis] != known):
+            raise ShapeError(f"{self.describe()}: axis {axis} of {x.type} cannot become {list(sizes)}")
+        rest = x.shape[axis] // max(known, 1)
+        return x.reshape((*x.shape[:axis], *(rest if n == -1 else n for n in sizes), *x.shape[axis + 1 :]))
+
+    def options(self) -> str:
+        return f"{self.dim}, {self.unflattened_size}"

@@ -69,7 +69,7 @@ class Module:
         """Whether it trains rather than evaluates. Who asks while a function is traced makes that part of the trace."""
         traced = current_tracing()
         if traced is not None:
-            traced.modes[id(self)] = (self, self._training)
+            traced.modes[id(self)] = (self, "training", self._training)
         return self._training
 
     @training.setter

@@ -38,6 +38,8 @@ from chainrule.ops.layout import (
     squeeze,
     sum_to,
 )
+from chainrule.ops.max_pooling import max_pool, max_pool_with_indices
+from chainrule.ops.mean_pooling import avg_pool
 from chainrule.ops.order import argsort, cumulative_sum, sort, top_k
 from chainrule.ops.piecewise import abs, clip, maximum, minimum, relu, sign
 from chainrule.ops.powers import power, reciprocal, rsqrt, sqrt, square
@@ -49,7 +51,7 @@ from chainrule.ops.special import erf, erfinv
 from chainrule.ops.transcendental import cosh, exp, expm1, log, log1p, log2, log10, sigmoid, sinh, softplus, tanh
 from chainrule.ops.triangle import tril, triu
 from chainrule.ops.trigonometric import acos, asin, atan, atan2, cos, sin, tan
-from chainrule.ops.window import avg_pool, max_pool, overlap_add, sliding_windows
+from chainrule.ops.window import overlap_add, sliding_windows
 
 __all__ = [
     "abs",
@@ -116,6 +118,7 @@ __all__ = [
     "matrix_transpose",
     "max",
     "max_pool",
+    "max_pool_with_indices",
     "maximum",
     "mean",
     "min",

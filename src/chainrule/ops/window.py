@@ -1,4 +1,4 @@
-"""Windows that slide over the last axes, their transpose, and pooling.
+"""Windows that slide over the last axes, and their transpose.
 
     sliding_windows   out[..., p, k] = x[..., p * stride + k * dilation]                   no data are moved
     overlap_add       out[..., s] = sum of y[..., p, k] with p * stride + k * dilation = s
@@ -21,14 +21,10 @@ from chainrule.native.loops.joining import overlap_add_loops, overlap_add_units
 from chainrule.native.operand import Strided, strided
 from chainrule.op import define, method
 from chainrule.ops.cast import cast
-from chainrule.ops.comparison import where
-from chainrule.ops.layout import reshape
-from chainrule.ops.reduce import argmax, computable, real, sum
-from chainrule.ops.slicing import pad
+from chainrule.ops.reduce import computable
 from chainrule.samples import Draw, Sample
-from chainrule.state import tracing
 from chainrule.tensor import Tensor, TensorLike, as_tensor
-from chainrule.types import ANY, NUMBERS, Array, Shape, TensorType, size_of
+from chainrule.types import ANY, NUMBERS, Array, Shape, TensorType
 
 PerAxis: TypeAlias = int | Sequence[int]
 PaddingLike: TypeAlias = int | Sequence[int | Sequence[int]]
@@ -146,7 +142,7 @@ def sliding_windows(x: TensorLike, window: PerAxis, *, stride: PerAxis = 1, dila
             [3, 4, 5]], i64[2, 3])
     """
     sides = per_axis("sliding_windows: window", window, _axes(window))
-    every, apart = _steps("sliding_windows", len(sides), stride, dilation)
+    every, apart = steps_of("sliding_windows", len(sides), stride, dilation)
     return apply(SLIDING_WINDOWS, as_tensor(x), window=sides, stride=every, dilation=apart)
 
 
@@ -155,7 +151,8 @@ def _axes(given: PerAxis) -> int:
     return len(given) if isinstance(given, Sequence) else 1
 
 
-def _steps(name: str, count: int, stride: PerAxis, dilation: PerAxis) -> tuple[Shape, Shape]:
+def steps_of(name: str, count: int, stride: PerAxis, dilation: PerAxis) -> tuple[Shape, Shape]:
+    """Stride and dilation for each of `count` axes. Raises `ShapeError`, with the name, if there are not so many."""
     if not count:
         raise ShapeError(f"{name}: at least one axis is needed")
     return per_axis(f"{name}: stride", stride, count), per_axis(f"{name}: dilation", dilation, count)
@@ -224,95 +221,5 @@ def overlap_add(y: TensorLike, size: PerAxis, *, stride: PerAxis = 1, dilation: 
     """
     y = computable(y)
     sizes = per_axis("overlap_add: size", size, _axes(size))
-    every, apart = _steps("overlap_add", len(sizes), stride, dilation)
+    every, apart = steps_of("overlap_add", len(sizes), stride, dilation)
     return apply(OVERLAP_ADD, y, size=sizes, stride=every, dilation=apart)
-
-
-def max_pool(
-    x: TensorLike,
-    window: PerAxis,
-    *,
-    stride: PerAxis | None = None,
-    padding: PaddingLike = 0,
-    dilation: PerAxis = 1,
-) -> Tensor:
-    """The largest element of each window over the last axes.
-
-    Args:
-        x: a tensor [..., *sizes]; integers become float32.
-        window: size of the window along each of the last axes; a single number is for all axes after the first two,
-            as in [batch, channels, *sizes].
-        stride: distance between neighbouring windows; the window's size where it is not given.
-        padding: how many elements, smaller than any number, to add at both ends of each axis, or (low, high).
-        dilation: distance between neighbouring elements of a window.
-
-    The gradient goes to the largest element, of equal ones to the first; NaN counts as largest.
-
-    Raises `ShapeError` if a window does not fit, or padding is more than half of it.
-
-    >>> max_pool([[[1.0, 2.0, 5.0, 4.0, 9.0]]], 2)
-    tensor([[[2., 5.]]], f32[1, 1, 2])
-    """
-    windows, kernel = _pool_windows("max_pool", real(x), window, stride, padding, dilation, -np.inf)
-    elements = reshape(windows, (*windows.shape[: -len(kernel)], size_of(kernel)))
-    chosen = argmax(elements, -1, keepdims=True) == np.arange(size_of(kernel))
-    return sum(where(chosen, elements, 0.0), -1)  # a choice is differentiated without gathering or scattering
-
-
-def avg_pool(
-    x: TensorLike,
-    window: PerAxis,
-    *,
-    stride: PerAxis | None = None,
-    padding: PaddingLike = 0,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window over the last axes.
-
-    Args:
-        x: a tensor [..., *sizes]; integers become float32.
-        window: size of the window along each of the last axes; a single number is for all axes after the first two,
-            as in [batch, channels, *sizes].
-        stride: distance between neighbouring windows; the window's size where it is not given.
-        padding: how many zeros to add at both ends of each axis, or (low, high).
-        count_include_pad: whether these zeros count as elements of the mean.
-
-    Raises `ShapeError` if a window does not fit, or padding is more than half of it.
-
-    >>> avg_pool([[[1.0, 2.0, 5.0, 4.0]]], 2, padding=1, count_include_pad=False)
-    tensor([[[1. , 3.5, 4. ]]], f32[1, 1, 3])
-    """
-    x = real(x)
-    windows, kernel = _pool_windows("avg_pool", x, window, stride, padding, 1, 0.0)
-    last = tuple(range(-len(kernel), 0))
-    total: Any = sum(windows, last)
-    if count_include_pad:
-        return total / float(size_of(kernel))
-    with tracing(None):  # how many are no padding is known before any value is
-        ones = as_tensor(np.ones(x.shape[x.ndim - len(kernel) :], x.dtype.numpy))
-        inside, _ = _pool_windows("avg_pool", ones, kernel, stride, padding, 1, 0.0)
-        counts = sum(inside, last).numpy()
-    return total / counts
-
-
-def _pool_windows(
-    name: str,
-    x: Tensor,
-    window: PerAxis,
-    stride: PerAxis | None,
-    padding: PaddingLike,
-    dilation: PerAxis,
-    fill: float,
-) -> tuple[Tensor, Shape]:
-    """The windows of a padded tensor, and their size."""
-    if not isinstance(window, Sequence) and x.ndim < 3:
-        raise ShapeError(f"{name}: a single number as window is for [batch, channels, *sizes], not for {x.type}")
-    kernel = per_axis(f"{name}: window", window, len(window) if isinstance(window, Sequence) else x.ndim - 2)
-    if len(kernel) > x.ndim:
-        raise ShapeError(f"{name}: a window {list(kernel)} has more axes than {x.type}")
-    every, apart = _steps(name, len(kernel), kernel if stride is None else stride, dilation)
-    pairs = padding_pairs(f"{name}: padding", padding, len(kernel))
-    if any(2 * max(pair) > span for pair, span in zip(pairs, spans(kernel, apart), strict=True)):
-        raise ShapeError(f"{name}: padding {padding} is more than half of the window {list(kernel)}")
-    padded = pad(x, [*[(0, 0)] * (x.ndim - len(kernel)), *pairs], fill)
-    return sliding_windows(padded, kernel, stride=every, dilation=apart), kernel

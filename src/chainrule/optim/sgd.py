@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import ClassVar
 
 from chainrule import ops
 from chainrule.errors import DefinitionError
-from chainrule.nn.checks import number
-from chainrule.optim.optimizer import Optimizer, Slots, decayed, filled_like, steps_so_far
+from chainrule.optim.groups import Checks, Group, as_type, at_least, flag, in_use
+from chainrule.optim.optimizer import Optimizer, Parameters, Slots, decayed, directed, filled_like, steps_so_far
 from chainrule.tensor import Tensor
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum if that is not zero.
 
-        g <- gradient + weight_decay w
+        g <- gradient + weight_decay w               (minus the gradient if the loss is to be maximized)
         v <- momentum v + (1 - dampening) g          (v = g in the first step)
         w <- w - lr v                                (lr (g + momentum v) with nesterov)
 
@@ -32,38 +32,58 @@ class SGD(Optimizer):
     tensor([0.8, 1.6], f32[2], requires_grad=True)
     """
 
+    checks: ClassVar[Checks] = {
+        "momentum": at_least(0.0),
+        "dampening": at_least(),
+        "weight_decay": at_least(0.0),
+        "nesterov": flag,
+        "maximize": flag,
+    }
+
     def __init__(
         self,
-        parameters: Iterable[Tensor],
-        lr: float = 1e-3,
-        momentum: float = 0.0,
+        parameters: Parameters,
+        lr: float | Tensor = 1e-3,
+        momentum: float | Tensor = 0.0,
         dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
         nesterov: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
-        self.momentum = number("momentum", momentum, 0.0)
-        self.dampening = number("dampening", dampening)
-        self.weight_decay = number("weight_decay", weight_decay, 0.0)
-        self.nesterov = nesterov
-        if nesterov and (momentum == 0.0 or dampening != 0.0):
+        super().__init__(
+            parameters,
+            lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
+
+    def check(self, group: Group) -> None:
+        """No Nesterov momentum without momentum, or with dampening."""
+        if group["nesterov"] and (not in_use(group["momentum"]) or in_use(group["dampening"])):
             raise DefinitionError("SGD: nesterov needs a momentum and no dampening")
-        super().__init__(parameters, lr)
 
-    def init(self, parameter: Tensor) -> Slots:
+    def init(self, parameter: Tensor, group: Group) -> Slots:
         """The velocity v; with dampening, whether there was a step before."""
-        slots = {"momentum_buffer": filled_like(parameter)} if self.momentum else {}
-        return slots | ({"step": steps_so_far()} if self.momentum and self.dampening else {})
+        if not in_use(group["momentum"]):
+            return {}
+        slots = {"momentum_buffer": filled_like(parameter)}
+        return slots | ({"step": steps_so_far()} if in_use(group["dampening"]) else {})
 
-    def update(self, parameter: Tensor, gradient: Tensor, state: Slots, lr: Tensor) -> tuple[Tensor, Slots]:
+    def update(self, parameter: Tensor, gradient: Tensor, state: Slots, group: Group) -> tuple[Tensor, Slots]:
         """One step."""
-        gradient, rate = decayed(gradient, parameter, self.weight_decay), lr.cast(parameter.dtype)
-        if not self.momentum:
+        dtype = parameter.dtype
+        gradient = decayed(directed(gradient, group), parameter, group["weight_decay"])
+        rate = group["lr"].cast(dtype)
+        if not in_use(group["momentum"]):
             return parameter - rate * gradient, {}
-        new: Slots = {}
-        added = gradient
-        if self.dampening:
-            kept = 1.0 - self.dampening * ops.minimum(state["step"], 1.0)
-            added, new["step"] = kept.cast(parameter.dtype) * gradient, state["step"] + 1.0
-        velocity = new["momentum_buffer"] = self.momentum * state["momentum_buffer"] + added
-        direction = gradient + self.momentum * velocity if self.nesterov else velocity
+        momentum, new, added = as_type(group["momentum"], dtype), Slots(), gradient
+        if in_use(group["dampening"]):
+            kept = 1.0 - group["dampening"] * ops.minimum(state["step"], 1.0)
+            added, new["step"] = kept.cast(dtype) * gradient, state["step"] + 1.0
+        velocity = new["momentum_buffer"] = momentum * state["momentum_buffer"] + added
+        direction = gradient + momentum * velocity if group["nesterov"] else velocity
         return parameter - rate * direction, new

@@ -18,7 +18,7 @@ from chainrule.compiled import compile
 from chainrule.data.batches import Arrays, batches, shuffled
 from chainrule.errors import DataError, DefinitionError
 from chainrule.nn import Module
-from chainrule.optim import Optimizer
+from chainrule.optim import LRScheduler, Optimizer, ReduceLROnPlateau
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, TensorLike, as_tensor
 from chainrule.training.callbacks import Callback
@@ -46,6 +46,9 @@ class Trainer:
             passed where the data have weights.
         optimizer: over the model's parameters.
         metrics: further figures of the validation and test data, by name; weights do not count in them.
+        schedule: of the optimizer's learning rates, such as `optim.OneCycleLR(optimizer, ...)`.
+        schedule_every: whether it is stepped after every "epoch" or every "batch". `ReduceLROnPlateau` is given the
+            validation loss of the epoch, without validation data the training loss; or the loss of the batch.
         seed: of the order in which minibatches are drawn.
         compiled: whether updates run as native code (see `chainrule.compile`). A model or loss that asks for values in
             Python, as `if x.sum() > 0` does, needs False.
@@ -56,7 +59,7 @@ class Trainer:
             that two calls of `fit` do what one long call does. To resume elsewhere, set it along with the states of
             model and optimizer.
 
-    Raises `DefinitionError` for a loss that is not there, and a metric called "loss".
+    Raises `DefinitionError` for a loss that is not there, a metric called "loss", and a schedule of another optimizer.
 
     >>> from chainrule import nn, optim
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
@@ -74,6 +77,8 @@ class Trainer:
         loss: str | Callable[..., Tensor],
         optimizer: Optimizer,
         metrics: Mapping[str, Metric] | None = None,
+        schedule: LRScheduler | ReduceLROnPlateau | None = None,
+        schedule_every: str = "epoch",
         seed: int = 0,
         compiled: bool = True,
     ) -> None:
@@ -83,6 +88,12 @@ class Trainer:
         self.metrics = dict(metrics or {})
         if "loss" in self.metrics:
             raise DefinitionError('a metric needs another name than "loss"')
+        if schedule is not None and schedule.optimizer is not optimizer:
+            raise DefinitionError("the schedule sets the learning rates of another optimizer than the trainer's")
+        if schedule_every not in ("epoch", "batch"):
+            raise DefinitionError(f"schedule_every must be 'epoch' or 'batch', not {schedule_every!r}")
+        self.schedule = schedule
+        self.schedule_every = schedule_every
         self.seed = seed
         self.history = History()
         self.epochs = 0
@@ -103,7 +114,15 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        if self.schedule_every == "batch":
+            self._follow_schedule(loss)
         return loss
+
+    def _follow_schedule(self, loss: TensorLike) -> None:
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(loss)
+        elif self.schedule is not None:
+            self.schedule.step()
 
     def fit(
         self,
@@ -187,6 +206,8 @@ class Trainer:
         row: dict[str, float] = {"epoch": epoch, "loss": total / count}
         if held_out is not None:
             row |= {f"val_{name}": value for name, value in self.evaluate(held_out).items()}
+        if self.schedule_every == "epoch" and not self._why:
+            self._follow_schedule(row.get("val_loss", row["loss"]))
         row["seconds"] = time.monotonic() - start
         for callback in callbacks:
             callback.on_epoch_end(self, row)

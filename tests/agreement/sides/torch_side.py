@@ -64,6 +64,7 @@ def _(case: OptimizerCase) -> dict[str, Array]:
         for i, shape in enumerate(case.shapes)
     ]
     groups = [{"params": [x], **group} for x, group in zip(parameters, case.groups, strict=False)]
+    torch.set_default_dtype(torch.float64)  # of the counts and products that optimizers keep
     optimizer = getattr(torch.optim, name)(groups or parameters, **arguments)
     goals = [torch.from_numpy(np.asarray(case.draw(f"goal {i}", shape))) for i, shape in enumerate(case.shapes)]
 

@@ -149,4 +149,4 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
             for node in group.stored:
                 body.store(node)
 
-        emit(f, product.contraction, shape.plan, epilogue)
+        emit(f, product.contraction, shape.plan, None if group.stored == [root] else epilogue)

@@ -13,8 +13,11 @@ busy, and LLVM, given more, moves loads so far ahead that sums have to leave the
 `Tile` come a table with two numbers for each piece, how many bytes after a and b it starts, and how many pieces there
 are.
 
-`Dots` takes the same arguments and the number of columns that exist, for operands that both have their neighbours along
-k and for so few rows that turning b would cost more than the products: lanes run along k, and are added in the end.
+`Depthwise` takes the same, and multiplies lane by lane.
+
+`Dots` takes the arguments of `Tile` and the number of columns that exist, for operands that both have their neighbours
+along k and for so few rows that turning b would cost more than the products: lanes run along k, and are added in the
+end.
 
 `Turning` copies columns that have their neighbours along k into the order in which `Tile` reads b.
 """
@@ -89,17 +92,19 @@ class Swept:
 
     def body(self, f: Function) -> None:
         """Its code."""
-        table = Value("ptr", "%table")
         with f.loop(0, Value("i64", "%pieces"), 1, _zeros(self, f)) as loop:
-            a, b = (
-                f.at(Value("ptr", x), f.load_index(f.at(table, f.add(f.mul(loop.index, 2), i), 8)), 1)
-                for i, x in enumerate(("%a", "%b"))
-            )
-            loop.next = _products(self, f, a, b, loop.values)
+            loop.next = _products(self, f, *_piece(f, loop.index), loop.values)
         _store_sums(self, f, loop.results)
 
 
-def _zeros(tile: Tile | Swept, f: Function) -> list[Value]:
+def _piece(f: Function, number: Index) -> tuple[Value, Value]:
+    """Where a piece of a and one of b begin."""
+    row = f.at(Value("ptr", "%table"), f.mul(number, 2), 8)
+    a, b = (f.load_index(f.at(row, i, 8)) for i in range(2))
+    return f.at(Value("ptr", "%a"), a, 1), f.at(Value("ptr", "%b"), b, 1)
+
+
+def _zeros(tile: Tile | Swept | Depthwise, f: Function) -> list[Value]:
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
     return [v.constant(tile.dtype, 0)] * (tile.rows * tile.vectors)
 
@@ -121,7 +126,7 @@ def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Va
     return loop.results[2:]
 
 
-def _store_sums(tile: Tile | Swept, f: Function, sums: list[Value]) -> None:
+def _store_sums(tile: Tile | Swept | Depthwise, f: Function, sums: list[Value]) -> None:
     """Write the sums, or add them to what is there."""
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
     for adding in (False, True):
@@ -131,6 +136,46 @@ def _store_sums(tile: Tile | Swept, f: Function, sums: list[Value]) -> None:
                 for j in range(tile.vectors):
                     x, at = sums[i * tile.vectors + j], j * v.count
                     v.store(v.load(tile.dtype, row, at) + x if adding else x, row, at)
+
+
+@dataclass(frozen=True)
+class Depthwise:
+    """Sums over several pieces, multiplied lane by lane: c[i, j] = sum over k of a[i, k, j] * b[k, j].
+
+    Takes the arguments of `Swept`. Rows of a are `step` bytes apart, `a_step` leads from one k to the next.
+    """
+
+    dtype: DType
+    rows: int
+    vectors: int
+    step: int
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine code."""
+        return f"depthwise_{self.dtype.short}_{self.rows}x{self.vectors}_{self.step}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What it takes."""
+        return (*PRODUCT, "ptr %table", "i64 %pieces")
+
+    def body(self, f: Function) -> None:
+        """Its code."""
+        v, zeros = Lanes(f, f.target.lanes(self.dtype.itemsize)), _zeros(self, f)
+        with f.loop(0, Value("i64", "%pieces"), 1, zeros) as pieces:
+            start = _piece(f, pieces.index)
+            with f.loop(0, Value("i64", "%k"), 1, [*start, *pieces.values]) as loop:
+                a, b, *sums = loop.values
+                for j in range(self.vectors):
+                    y = v.load(self.dtype, b, j * v.count)
+                    for i in range(self.rows):
+                        x, at = v.load(self.dtype, f.at(a, i * self.step, 1), j * v.count), i * self.vectors + j
+                        sums[at] = _multiply_add(v, x, y, sums[at])
+                steps = Value("i64", "%a_step"), Value("i64", "%b_step")
+                loop.next = [*(f.at(x, step, 1) for x, step in zip((a, b), steps, strict=True)), *sums]
+            pieces.next = loop.results[2:]
+        _store_sums(self, f, pieces.results)
 
 
 @dataclass(frozen=True)
@@ -208,7 +253,7 @@ class Turning:
             square(0, v.first(k))
 
 
-MicroKernel: TypeAlias = Tile | Swept | Dots | Turning
+MicroKernel: TypeAlias = Tile | Swept | Depthwise | Dots | Turning
 
 
 def micro_module(key: MicroKernel, target: Target) -> Module:

@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass
 from math import prod
 
-from chainrule.native.contraction.micro import Swept
+from chainrule.native.contraction.micro import Depthwise, Swept
 from chainrule.native.contraction.plan import pace
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.sweep import Sweep
@@ -52,7 +52,7 @@ class SweepPlan:
     vectors: int
     strip: int
     copies: bool
-    kernels: tuple[Swept, ...]
+    kernels: tuple[Swept | Depthwise, ...]
     areas: tuple[int, int, int]
     cycles: float
 
@@ -125,8 +125,11 @@ class _Planner:
         self.size = s.dtype.itemsize
         self.lanes = target.lanes(self.size)
         self.copies = not (s.is_inside and (s.x[1] == 1 or s.groups * s.summed == 1))
-        across = s.groups * s.summed if self.copies else s.x[-1]
-        self.step = s.stride[-1] * across * self.size  # bytes from place to place
+        if s.is_depthwise and s.groups % self.lanes:
+            self.copies = True  # the last vector of a place reads on
+        place = s.groups * s.summed if self.copies else s.x[-1]
+        self.step = s.stride[-1] * place * self.size  # bytes from place to place
+        self.strips = -(-s.across // self.lanes)
         self.axis = axis or ("batch" if s.batch >= 4 or s.count[0] < 4 else "rows")
         whole = max({"batch": s.batch, "rows": s.count[0]}[self.axis], 1)
         self.block = block or -(-whole // UNITS)
@@ -151,24 +154,28 @@ class _Planner:
 
     def _tiled(self, rows: int, vectors: int) -> SweepPlan | None:
         s = self.s
-        strips = -(-s.made // self.lanes)
-        if vectors > max(strips, 1):
+        if vectors > max(self.strips, 1):
             return None
         heights = sorted({h for p in s.phases for h, _ in evenly(p.count[-1], rows).sizes} or {rows}, reverse=True)
         if heights[0] != rows:
             return None
-        widths = sorted({vectors, strips % vectors or vectors}, reverse=True)
-        kernels = tuple(Swept(s.dtype, i, j, along=True, step=self.step) for i in heights for j in widths)
+        widths = sorted({vectors, self.strips % vectors or vectors}, reverse=True)
+        kernels = tuple(self._kernel(i, j) for i in heights for j in widths)
         cycles = self._cycles(rows, vectors) * (1 + 0.002 * len(kernels)) + KERNEL * len(kernels)
         return SweepPlan(
             self.axis, self.block, self.units, rows, vectors, self.strip, self.copies, kernels,
             self._areas(rows, vectors), cycles,
         )  # fmt: skip
 
+    def _kernel(self, rows: int, vectors: int) -> Swept | Depthwise:
+        if self.s.is_depthwise:
+            return Depthwise(self.s.dtype, rows, vectors, self.step)
+        return Swept(self.s.dtype, rows, vectors, along=True, step=self.step)
+
     def _areas(self, rows: int, vectors: int) -> tuple[int, int, int]:
         s, width = self.s, vectors * self.lanes
         taps = sum(len(p.taps) for p in s.phases)
-        panels = s.groups * -(-s.made // width) * taps * s.summed * width
+        panels = s.sets * -(-s.across // width) * taps * s.summed * width
         lines = (self.strip - 1) * s.stride[0] + s.window[0]
         strip = lines * prod(s.spanned[1:]) * s.groups * s.summed + self.lanes if self.copies else 0
         return _lines(rows * width * self.size), _lines(panels * self.size), _lines(strip * self.size)
@@ -180,11 +187,11 @@ class _Planner:
             k = len(found.starts) * found.length
             far = 0.25 if k * vectors * self.target.vector_bytes > NEAR else 0.0
             for height, many in evenly(phase.count[-1], rows).sizes:
-                for wide, times in _widths(-(-s.made // self.lanes), vectors):
-                    step = pace(self.target, height, wide) + far * wide
+                for wide, times in _widths(self.strips, vectors):
+                    step = (height + 1) * wide / 2 if s.is_depthwise else pace(self.target, height, wide) + far * wide
                     tile = k * step + CALL + PIECE * len(found.starts) + 2 * height * wide
                     total += many * times * prod(phase.count[:-1]) * tile
-        return s.batch * s.groups * total
+        return s.batch * s.sets * total
 
 
 def _widths(strips: int, vectors: int) -> list[tuple[int, int]]:

@@ -74,6 +74,21 @@ class Sweep:
         return 2 * self.batch * self.groups * self.summed * self.made * places
 
     @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel has a kernel of its own, so that lanes are groups."""
+        return self.groups > 1 and self.summed == self.made == 1
+
+    @property
+    def sets(self) -> int:
+        """How many sets of channels are worked on one after the other: groups, unless these are on lanes."""
+        return 1 if self.is_depthwise else self.groups
+
+    @property
+    def across(self) -> int:
+        """Channels of results in a set, side by side."""
+        return self.groups if self.is_depthwise else self.made
+
+    @property
     def low(self) -> Shape:
         """The smallest offset along each axis."""
         return tuple(min((t.offset[i] for p in self.phases for t in p.taps), default=0) for i in self._axes)

@@ -39,7 +39,7 @@ class _Loops:
         self.size = sweep.dtype.itemsize
         self.v = Lanes(f, f.target.lanes(self.size))
         self.width = plan.vectors * self.v.count
-        self.direct = epilogue is None and sweep.y[1] == 1 and sweep.made % self.v.count == 0
+        self.direct = epilogue is None and sweep.y[1] == 1 and sweep.across % self.v.count == 0
         self.epilogue = epilogue or self._plain
         self.kernels = {(k.rows, k.vectors): f.pointer(4 + i) for i, k in enumerate(plan.kernels)}
         tile, kernels, _ = plan.areas
@@ -48,12 +48,14 @@ class _Loops:
         self.copy = f.at(self.panels, kernels, 1)
         self.taps = sum(len(p.taps) for p in sweep.phases)
         self.panel = self.taps * sweep.summed * self.width  # elements of a panel
-        self.across = -(-sweep.made // self.width)  # panels of a group
+        self.panels_of_set = -(-sweep.across // self.width)
         self.strip = Strip(
             sweep.dtype, sweep.groups * sweep.summed, sweep.sizes, sweep.x[1:], sweep.low, sweep.spanned[1:]
         )
         self.steps = self.strip.steps if plan.copies else sweep.x[2:]
-        self.group_step = sweep.summed * (1 if plan.copies else sweep.x[1])
+        channel = 1 if plan.copies else sweep.x[1]
+        self.set_step, self.side_step = sweep.summed * channel, channel if sweep.is_depthwise else 0
+        self.w_side = sweep.w[0 if sweep.is_depthwise else 1]
 
     def make(self) -> None:
         """All loops."""
@@ -81,23 +83,27 @@ class _Loops:
             return
         table = f.module.table("taps", offsets)
         packer = Packer(f, s.dtype, s.dtype)
-        with f.loop(0, s.groups) as group, f.loop(0, self.across) as panel:
+        with f.loop(0, s.sets) as group, f.loop(0, self.panels_of_set) as panel:
             n = f.mul(panel.index, self.width)
-            to = f.at(self.panels, f.mul(f.add(f.mul(group.index, self.across), panel.index), self.panel), self.size)
-            start = f.add(f.mul(group.index, s.w[0]), f.mul(n, s.w[1]))
+            number = f.add(f.mul(group.index, self.panels_of_set), panel.index)
+            to = f.at(self.panels, f.mul(number, self.panel), self.size)
+            start = f.add(f.mul(group.index, s.w[0]), f.mul(n, self.w_side))
             columns = self._columns(n)
             with f.loop(0, self.taps) as tap, f.loop(0, s.summed) as c:
                 offset = f.load_index(f.at(table, tap.index, 8))
                 at = f.add(f.add(start, offset), f.mul(c.index, s.w[2]))
                 line = f.add(f.mul(tap.index, s.summed), c.index)
                 packer.line(
-                    f.at(f.pointer(1), at, self.size), s.w[1], columns, f.at(to, f.mul(line, self.width), self.size)
+                    f.at(f.pointer(1), at, self.size),
+                    self.w_side,
+                    columns,
+                    f.at(to, f.mul(line, self.width), self.size),
                 )
 
     def _columns(self, n: Index) -> Index:
         """How many channels a panel has that begins at n."""
-        even = self.s.made % self.width == 0
-        return self.width if even else self.f.min(self.width, self.f.sub(self.s.made, n))
+        even = self.s.across % self.width == 0
+        return self.width if even else self.f.min(self.width, self.f.sub(self.s.across, n))
 
     # Tiles.
 
@@ -112,10 +118,11 @@ class _Loops:
         else:
             low = sum(i * n for i, n in zip(s.low, self.steps, strict=True))
             origin = f.at(image, f.add(f.mul(f.mul(start, s.stride[0]), self.steps[0]), low), self.size)
-        with f.loop(0, s.groups) as group, f.loop(0, self.across) as panel:
-            index = f.add(f.mul(group.index, self.across), panel.index)
+        with f.loop(0, s.sets) as group, f.loop(0, self.panels_of_set) as panel:
+            index = f.add(f.mul(group.index, self.panels_of_set), panel.index)
             kernels = f.at(self.panels, f.mul(index, self.panel), self.size)
-            a = f.at(origin, f.mul(group.index, self.group_step), self.size)
+            channel = f.add(f.mul(group.index, self.set_step), f.mul(panel.index, self.width * self.side_step))
+            a = f.at(origin, channel, self.size)
             taps = 0
             for i, phase in enumerate(s.phases):
                 b = f.at(kernels, taps * s.summed * self.width, self.size)
@@ -199,14 +206,14 @@ class _Loops:
             self.epilogue(v, value, self.b, f.add(channel, at), there, mask)
 
         with f.loop(0, rows) as row:
-            if s.made % self.width == 0 and self.p.vectors <= 2:
+            if s.across % self.width == 0 and self.p.vectors <= 2:
                 for i in range(self.p.vectors):
                     vector(row.index, i * v.count, None)
                 return
             whole = f.mul(f.div(columns, v.count), v.count)
             with f.loop(0, whole, v.count) as loop:
                 vector(row.index, loop.index, None)
-            if s.made % v.count:
+            if s.across % v.count:
                 with f.when(f.compare("sgt", columns, whole)):
                     vector(row.index, whole, v.first(f.sub(columns, whole)))
 

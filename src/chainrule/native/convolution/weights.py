@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from chainrule.native.code import Function, Index, Value
-from chainrule.native.contraction.micro import MicroKernel, Swept, call
+from chainrule.native.contraction.micro import Depthwise, MicroKernel, Swept, call
 from chainrule.native.contraction.packing import Packer
 from chainrule.native.contraction.plan import pace
+from chainrule.native.convolution.geometry import CHANNELS, LINE, Geometry, geometry
 from chainrule.native.convolution.parts import Parts, evenly
 from chainrule.native.convolution.strip import Strip
 from chainrule.native.job import Job
@@ -26,157 +26,91 @@ from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import nest, position
 from chainrule.native.operand import Operand
 from chainrule.native.target import Target
-from chainrule.types import DType, Shape, TensorType
+from chainrule.types import TensorType
 
-CHANNELS = 6  # most channels of images in a unit of work
-PLACES = 256  # about so many places are in a strip
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
-WIDEST = 4 * 64  # bytes of the widest row of a tile
+TAPS = 6  # most rows of a tile of depthwise work
 CALL = 40  # cycles around a micro-kernel, without its sums
-
-
-@dataclass(frozen=True)
-class _Geometry:
-    """Sizes, with two axes in space at least."""
-
-    dtype: DType
-    batch: int
-    groups: int
-    depth: int  # channels of images in a group
-    made: int  # kernels in a group
-    sizes: Shape
-    places: Shape
-    kernel: Shape
-    stride: Shape
-    low: Shape
-    dilation: Shape
-
-    @property
-    def blocks(self) -> Parts:
-        """Channels of a group, cut for units of work."""
-        return evenly(self.depth, CHANNELS)
-
-    @property
-    def units(self) -> int:
-        """How many units of work there are."""
-        return self.groups * prod(self.kernel) * self.blocks.count
-
-    @property
-    def lines(self) -> int:
-        """How many places along the first axis a strip has."""
-        return max(1, min(self.places[0], PLACES // max(prod(self.places[1:]), 1)))
-
-    @property
-    def images(self) -> int:
-        """How many images are in a strip: more than one only if they are whole."""
-        whole = self.lines == self.places[0]
-        return max(1, min(self.batch, PLACES // max(prod(self.places), 1))) if whole else 1
-
-    @property
-    def spanned(self) -> Shape:
-        """How many places of the image a strip meets along each axis."""
-        counts = (self.lines, *self.places[1:])
-        parts = zip(counts, self.stride, self.kernel, self.dilation, strict=True)
-        return tuple((n - 1) * s + (k - 1) * apart + 1 for n, s, k, apart in parts)
-
-    @property
-    def areas(self) -> tuple[int, int, int]:
-        """Bytes for sums, for panels of cotangents, and for a strip of images, for any processor."""
-        size = self.dtype.itemsize
-        made = self.groups * (self.made * size + WIDEST)
-        sums = prod(self.kernel) * self.depth * made
-        panels = self.images * self.lines * prod(self.places[1:]) * made
-        strip = self.images * prod(self.spanned) * self.groups * self.depth * size + 64
-        return _lines(sums), _lines(panels), _lines(strip)
-
-
-def _geometry(
-    x: TensorType, y: TensorType, stride: Shape, padding: Sequence[Sequence[int]], dilation: Shape, groups: int,
-    kernel: Shape,
-) -> _Geometry:  # fmt: skip
-    found = _Geometry(
-        x.dtype, x.shape[0], groups, x.shape[1] // groups, y.shape[1] // groups, x.shape[2:], y.shape[2:], kernel,
-        stride, tuple(low for low, _ in padding), dilation,
-    )  # fmt: skip
-    if x.ndim > 3:
-        return found
-    return _Geometry(
-        x.dtype, found.batch, groups, found.depth, found.made, (1, *found.sizes), (1, *found.places), (1, *kernel),
-        (1, *stride), (0, *found.low), (1, *dilation),
-    )  # fmt: skip
 
 
 def weight_units(x: TensorType, y: TensorType, **attributes: Any) -> int:
     """Work of `convolution_weight`."""
-    return _geometry(x, y, **attributes).units
+    return geometry(x, y, **attributes).units
 
 
 def weight_scratch(x: TensorType, y: TensorType, **attributes: Any) -> int:
     """Memory that a thread needs."""
-    return sum(_geometry(x, y, **attributes).areas)
+    return sum(geometry(x, y, **attributes).areas)
 
 
-def weight_micro(target: Target, x: TensorType, y: TensorType, **attributes: Any) -> list[MicroKernel]:
+def weight_micro(target: Target, x: TensorType, y: TensorType, **attributes: Any) -> Sequence[MicroKernel]:
     """The micro-kernels that are called."""
-    return list(_Tiles(_geometry(x, y, **attributes), target).kernels)
+    return _Tiles(geometry(x, y, **attributes), target).kernels
 
 
 class _Tiles:
     """The tiles of sums: which sizes they have."""
 
-    def __init__(self, g: _Geometry, target: Target) -> None:
+    kernels: list[Swept | Depthwise]
+
+    def __init__(self, g: Geometry, target: Target) -> None:
         self.lanes = target.lanes(g.dtype.itemsize)
-        self.strips = -(-g.made // self.lanes)
-        k = g.images * g.lines * prod(g.places[1:])
-        candidates = [(rows, vectors) for rows in range(1, CHANNELS + 1) for vectors in WIDTHS]
+        if g.is_depthwise:
+            self.rows, self.vectors = evenly(g.kernel[-1], TAPS).sizes[0][0], LINE // target.vector_bytes
+            step = g.dilation[-1] * g.groups * g.dtype.itemsize
+            heights = [height for height, _ in evenly(g.kernel[-1], TAPS).sizes]
+            self.kernels = [Depthwise(g.dtype, height, self.vectors, step) for height in heights]
+        else:
+            self._search(g, target)
+        self.width = self.vectors * self.lanes
+        self.panels = -(-g.across // self.width)
+
+    def _search(self, g: Geometry, target: Target) -> None:
+        """Of all tiles whose sums fit into registers the quickest."""
+        strips, k = -(-g.made // self.lanes), g.images * g.lines * prod(g.places[1:])
+
+        def heights(rows: int) -> list[tuple[int, int]]:
+            found: dict[int, int] = {}
+            for channels, count in g.blocks.sizes:
+                for height, many in evenly(channels, rows).sizes:
+                    found[height] = found.get(height, 0) + many * count
+            return sorted(found.items())
+
+        def widths(vectors: int) -> list[tuple[int, int]]:
+            found = ((vectors, strips // vectors), (strips % vectors, 1))
+            return [(wide, many) for wide, many in found if wide and many]
 
         def cost(tile: tuple[int, int]) -> float:
-            rows, vectors = tile
             total = 0.0
-            for height, wide in itertools.product(self._heights(g, rows), self._widths(vectors)):
-                cycles = pace(target, height[0], wide[0]) * k + CALL + 3 * height[0] * wide[0]
-                total += height[1] * wide[1] * cycles
+            for (height, many), (wide, times) in itertools.product(heights(tile[0]), widths(tile[1])):
+                total += many * times * (pace(target, height, wide) * k + CALL + 3 * height * wide)
             return total
 
         bare = target.vector_bytes == 16 and target.registers == 16
         fitting = [
             (rows, vectors)
-            for rows, vectors in candidates
-            if rows * vectors + vectors + 1 + bare <= target.registers and vectors <= max(self.strips, 1)
+            for rows, vectors in itertools.product(range(1, CHANNELS + 1), WIDTHS)
+            if rows * vectors + vectors + 1 + bare <= target.registers and vectors <= max(strips, 1)
         ]
         self.rows, self.vectors = min(fitting, key=cost)
-        self.width = self.vectors * self.lanes
-        self.across = -(-g.made // self.width)
-        self.kernels = {
-            Swept(g.dtype, height, wide, along=False): None
-            for height, _ in self._heights(g, self.rows)
-            for wide, _ in self._widths(self.vectors)
-        }
-
-    @staticmethod
-    def _heights(g: _Geometry, rows: int) -> list[tuple[int, int]]:
-        found: dict[int, int] = {}
-        for channels, count in g.blocks.sizes:
-            for height, many in evenly(channels, rows).sizes:
-                found[height] = found.get(height, 0) + many * count
-        return sorted(found.items())
-
-    def _widths(self, vectors: int) -> list[tuple[int, int]]:
-        found = ((vectors, self.strips // vectors), (self.strips % vectors, 1))
-        return [(wide, many) for wide, many in found if wide and many]
+        self.kernels = [
+            Swept(g.dtype, height, wide, along=False)
+            for height, _ in heights(self.rows)
+            for wide, _ in widths(self.vectors)
+        ]
 
 
 def weight_loops(job: Job, **attributes: Any) -> None:
     """Write the code of `convolution_weight`."""
     x, y = job.inputs
-    g = _geometry(TensorType(x.dtype, x.shape), TensorType(y.dtype, y.shape), **attributes)
+    g = geometry(TensorType(x.dtype, x.shape), TensorType(y.dtype, y.shape), **attributes)
     if g.units and g.made:
         with job.f.when(job.f.compare("slt", job.f.begin, job.f.end)):
             _Loops(job, g).make()
 
 
 class _Loops:
-    def __init__(self, job: Job, g: _Geometry) -> None:
+    def __init__(self, job: Job, g: Geometry) -> None:
         assert job.scratch is not None
         self.f: Function = job.f
         self.job, self.g = job, g
@@ -195,6 +129,8 @@ class _Loops:
         ends = zip(g.places, g.stride, g.kernel, g.dilation, g.low, g.sizes, strict=True)
         inside = all(low <= 0 and (n - 1) * s + (k - 1) * apart - low < size for n, s, k, apart, low, size in ends)
         self.copies = not (inside and (self.x_strides[1] == 1 or channels == 1))
+        if g.is_depthwise and (channels % self.tiles.width or self.x_strides[-1] != channels):
+            self.copies = True  # vectors read on, and the step from place to place is part of the code
         self.steps = self.strip.steps if self.copies else self.x_strides[2:]
         self.image_step = prod(g.spanned) * channels if self.copies else self.x_strides[0]
         self.channel_step = 1 if self.copies else self.x_strides[1]
@@ -255,10 +191,10 @@ class _Loops:
             place = f.add(f.mul(image.index, whole), place)
             for i, stride in zip((f.add(first, line.index), *rest), strides[2:], strict=True):
                 at = f.add(at, f.mul(i, stride))
-            with f.loop(0, g.groups) as group, f.loop(0, tiles.across) as panel:
+            with f.loop(0, g.sets) as group, f.loop(0, tiles.panels) as panel:
                 n = f.mul(panel.index, tiles.width)
                 start = f.add(at, f.mul(f.add(f.mul(group.index, g.made), n), strides[1]))
-                number = f.add(f.mul(group.index, tiles.across), panel.index)
+                number = f.add(f.mul(group.index, tiles.panels), panel.index)
                 to = f.add(f.mul(number, self.panel), f.mul(place, tiles.width))
                 packer.line(
                     f.at(self.y, start, self.size), strides[1], self._columns(n), f.at(self.panels, to, self.size)
@@ -266,71 +202,85 @@ class _Loops:
 
     def _columns(self, n: Index) -> Index:
         """How many kernels a panel has that begins at n."""
-        even = self.g.made % self.tiles.width == 0
-        return self.tiles.width if even else self.f.min(self.tiles.width, self.f.sub(self.g.made, n))
+        even = self.g.across % self.tiles.width == 0
+        return self.tiles.width if even else self.f.min(self.tiles.width, self.f.sub(self.g.across, n))
 
     def _tiles(self, origin: Value, table: Value, count: Index, adding: Index) -> None:
         """What a strip adds to all sums of the units."""
         f, g, tiles = self.f, self.g, self.tiles
-        with f.loop(0, tiles.across) as panel, f.loop(f.begin, f.end) as unit:
+        with f.loop(0, 1 if g.is_depthwise else tiles.panels) as loop, f.loop(f.begin, f.end) as unit:
             group, tap, block = self._unit(unit.index)
             first, channels = g.blocks.place(f, block)
+            panel = block if g.is_depthwise else loop.index
+            first = f.mul(block, tiles.width) if g.is_depthwise else first
             at = f.mul(f.add(f.mul(group, g.depth), first), self.channel_step)
             for i, apart, step in zip(tap, g.dilation, self.steps, strict=True):
                 at = f.add(at, f.mul(i, apart * step))
             a = f.at(origin, at, self.size)
-            number = f.add(f.mul(group, tiles.across), panel.index)
-            b = f.at(self.panels, f.mul(number, self.panel), self.size)
-            sums = self._sums(unit.index, panel.index)
-            columns = self._columns(f.mul(panel.index, tiles.width))
+            b = f.at(self.panels, f.mul(f.add(f.mul(group, tiles.panels), panel), self.panel), self.size)
+            sums, columns = self._sums(unit.index, loop.index), self._columns(f.mul(panel, tiles.width))
 
-            def rows(parts: Parts, a: Value = a, b: Value = b, sums: Value = sums, columns: Index = columns) -> None:
+            def rows(
+                parts: Parts, step: int, a: Value = a, b: Value = b, sums: Value = sums, columns: Index = columns
+            ) -> None:
                 with f.loop(0, parts.count) as tile:
                     start, height = parts.place(f, tile.index)
                     call(
-                        f, self._kernel(height, columns), f.at(a, f.mul(start, self.channel_step), self.size),
+                        f, self._kernel(height, columns), f.at(a, f.mul(start, step), self.size),
                         self.a_step, b, tiles.width * self.size,
                         f.at(sums, f.mul(start, tiles.width), self.size), tiles.width * self.size,
                         g.places[-1], adding, table, count,
                     )  # fmt: skip
 
+            if g.is_depthwise:
+                rows(evenly(g.kernel[-1], tiles.rows), g.dilation[-1] * self.steps[-1])
+                return
             for size, _ in g.blocks.sizes:
                 with f.when(f.compare("eq", channels, size)):
-                    rows(evenly(size, tiles.rows))
+                    rows(evenly(size, tiles.rows), self.channel_step)
 
     def _unit(self, unit: Index) -> tuple[Index, list[Index], Index]:
-        """The group, the element of the kernel and the block of channels of a unit of work."""
-        group, *tap, block = position(self.f, unit, (self.g.groups, *self.g.kernel, self.g.blocks.count))
+        """The set, the element of the kernel and the block of channels of a unit of work."""
+        group, *tap, block = position(self.f, unit, (self.g.sets, *self.g.taps, self.g.blocks.count))
         return group, tap, block
 
     def _sums(self, unit: Index, panel: Index) -> Value:
-        """Where the sums of a unit wait, a row for each channel: those of the thread's first unit come first."""
-        f, most = self.f, max((size for size, _ in self.g.blocks.sizes), default=0)
-        number = f.add(f.mul(f.sub(unit, f.begin), self.tiles.across), panel)
-        return f.at(self.sums, f.mul(number, most * self.tiles.width), self.size)
+        """Where a tile's sums wait, a row for each channel or tap: those of the thread's first unit come first."""
+        f, g, tiles = self.f, self.g, self.tiles
+        rows = g.kernel[-1] if g.is_depthwise else max((size for size, _ in g.blocks.sizes), default=0)
+        number = f.add(f.mul(f.sub(unit, f.begin), 1 if g.is_depthwise else tiles.panels), panel)
+        return f.at(self.sums, f.mul(number, rows * tiles.width), self.size)
 
     def _kernel(self, rows: Index, columns: Index) -> Value:
         """The address of the micro-kernel for a tile."""
         f = self.f
         found: Value | None = None
-        for key in sorted(self.job.micro, key=lambda k: (k.rows, k.vectors), reverse=True):  # type: ignore[union-attr]
-            assert isinstance(key, Swept)
+        for key in sorted(self.tiles.kernels, key=lambda k: (k.rows, k.vectors), reverse=True):
             here = self.job.micro[key]
             if found is None:
                 found = here
                 continue
-            fits = [f.compare("sle", columns, key.vectors * self.v.count), f.compare("sle", rows, key.rows)]
-            both = f.new("i1", f"and {fits[0]}, {fits[1].name}")
-            found = f.new("ptr", f"select {both}, {here}, {found}")
+            fits = f.compare("sle", rows, key.rows)
+            if not self.g.is_depthwise:
+                narrow = f.compare("sle", columns, key.vectors * self.v.count)
+                fits = f.new("i1", f"and {fits}, {narrow.name}")
+            found = f.new("ptr", f"select {fits}, {here}, {found}")
         assert found is not None
         return found
 
     def _store(self) -> None:
         """Write the sums of all units where they belong."""
         f, g, tiles, out = self.f, self.g, self.tiles, self.job.outputs[0]
-        one = Lanes(f, 1)
+        one, spaces = Lanes(f, 1), len(out.shape) - 2
         with f.loop(f.begin, f.end) as unit:
             group, tap, block = self._unit(unit.index)
+            if g.is_depthwise:
+                sums, first = self._sums(unit.index, 0), f.mul(block, tiles.width)
+                with f.loop(0, self._columns(first)) as c, f.loop(0, g.kernel[-1]) as last:
+                    value = one.load(g.dtype, sums, f.add(f.mul(last.index, tiles.width), c.index))
+                    where = [*tap[:-1], last.index]
+                    out.store(value, (f.add(first, c.index), 0, *where[len(where) - spaces :]))
+                return
             first, channels = g.blocks.place(f, block)
             with f.loop(0, g.made) as n:
                 panel, column = f.div(n.index, tiles.width), f.rem(n.index, tiles.width)
@@ -338,8 +288,7 @@ class _Loops:
                 o = f.add(f.mul(group, g.made), n.index)
                 with f.loop(0, channels) as c:
                     value = one.load(g.dtype, sums, f.add(f.mul(c.index, tiles.width), column))
-                    where = (o, f.add(first, c.index), *tap[len(tap) - (len(out.shape) - 2) :])
-                    out.store(value, where)
+                    out.store(value, (o, f.add(first, c.index), *tap[len(tap) - spaces :]))
 
 
 def _first(x: Operand) -> Value:
@@ -351,7 +300,3 @@ def _spaced(x: Operand, n: int) -> tuple[int, ...]:
     """Strides of channels and of n axes in space, of which a first one may be missing."""
     missing = n - (len(x.shape) - 2)
     return (x.place.strides[1], *(0,) * missing, *x.place.strides[2:])
-
-
-def _lines(bytes: int) -> int:
-    return -(-bytes // 64) * 64
