@@ -161,8 +161,8 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
     if singles:
         parts += [
             "## Single layers",
-            "Forward and all gradients, milliseconds; where chainrule does worst beside the fastest peer first.",
-            grid(singles, lambda x, name: milliseconds(x.results[name].step), titles=True),
+            "Forward and all gradients; where chainrule does worst beside the fastest peer first.",
+            grid(singles, lambda x, name: middle(x.results[name].step), titles=True),
         ]
     parts += [
         "## The first call",
@@ -180,15 +180,6 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
 def first_call(comparison: Comparison, name: str) -> str:
     result = comparison.results[name]
     return f"{middle(spread(result.cold))} ({middle(spread(result.warm))})"
-
-
-def milliseconds(measured: Spread | None) -> str:
-    """
-
-    >>> milliseconds(Spread(0.0123, 0.0, 0.0))
-    '12.3'
-    """
-    return three_digits(measured.median * 1e3) if measured else NONE
 
 
 def grid(
