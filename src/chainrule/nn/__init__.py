@@ -31,6 +31,7 @@ from chainrule.nn.adaptive import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from chainrule.nn.attention import MultiheadAttention
 from chainrule.nn.batch_normalization import (
     BatchNorm,
     BatchNorm1d,
@@ -41,40 +42,12 @@ from chainrule.nn.batch_normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from chainrule.nn.containers import (
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Residual,
-    Sequential,
-)
-from chainrule.nn.convolution import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
-from chainrule.nn.dropout import (
-    AlphaDropout,
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-    FeatureAlphaDropout,
-)
-from chainrule.nn.embedding import (
-    Embedding,
-    EmbeddingBag,
-)
-from chainrule.nn.linear import (
-    Flatten,
-    Identity,
-    Linear,
-    Unflatten,
-)
+from chainrule.nn.cache import KeyValueCache
+from chainrule.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
+from chainrule.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from chainrule.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from chainrule.nn.embedding import Embedding, EmbeddingBag
+from chainrule.nn.linear import Flatten, Identity, Linear, Unflatten
 from chainrule.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -98,16 +71,8 @@ from chainrule.nn.losses import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from chainrule.nn.module import (
-    Module,
-    Parameter,
-    observe,
-)
-from chainrule.nn.normalization import (
-    GroupNorm,
-    LayerNorm,
-    RMSNorm,
-)
+from chainrule.nn.module import Module, Parameter, observe
+from chainrule.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from chainrule.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -125,20 +90,8 @@ from chainrule.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from chainrule.nn.pairs import (
-    Bilinear,
-    CosineSimilarity,
-    PairwiseDistance,
-)
-from chainrule.nn.piecewise import (
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    ReLU6,
-    Softshrink,
-    Threshold,
-)
+from chainrule.nn.pairs import Bilinear, CosineSimilarity, PairwiseDistance
+from chainrule.nn.piecewise import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6, Softshrink, Threshold
 from chainrule.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -150,25 +103,22 @@ from chainrule.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from chainrule.nn.resampling import (
-    ChannelShuffle,
-    Fold,
-    PixelShuffle,
-    PixelUnshuffle,
-    Unfold,
-    Upsample,
-)
-from chainrule.nn.unpooling import (
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
-)
+from chainrule.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from chainrule.nn.recurrent import GRU, LSTM, RNN
+from chainrule.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
+from chainrule.nn.resampling import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold, Upsample
+from chainrule.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder
+from chainrule.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
+from chainrule.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -213,6 +163,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -227,12 +178,15 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -251,6 +205,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -261,6 +216,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -270,9 +226,11 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Residual",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -284,6 +242,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
