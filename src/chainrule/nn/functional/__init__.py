@@ -1,5 +1,6 @@
 """What layers compute, as functions: names and arguments as in PyTorch."""
 
+from chainrule.nn.dot_product import scaled_dot_product_attention
 from chainrule.nn.functional.activations import (
     elu,
     gelu,
@@ -86,6 +87,7 @@ __all__ = [
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "scaled_dot_product_attention",
     "selu",
     "silu",
     "softmax",
