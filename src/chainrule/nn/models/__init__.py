@@ -1,0 +1,20 @@
+"""Whole models, each a page that can be read."""
+
+from chainrule.nn.models.autoencoder import Autoencoder
+from chainrule.nn.models.lenet import LeNet5
+from chainrule.nn.models.mobilenet import InvertedResidual, MobileNetV2
+from chainrule.nn.models.seq2seq import Seq2SeqTransformer
+from chainrule.nn.models.tagger import BiLSTMTagger
+from chainrule.nn.models.unet import UNet
+from chainrule.nn.models.variational import VariationalAutoencoder
+
+__all__ = [
+    "Autoencoder",
+    "BiLSTMTagger",
+    "InvertedResidual",
+    "LeNet5",
+    "MobileNetV2",
+    "Seq2SeqTransformer",
+    "UNet",
+    "VariationalAutoencoder",
+]
