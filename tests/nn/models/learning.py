@@ -11,12 +11,29 @@ from chainrule import nn, optim
 from chainrule.compiled import compile
 from chainrule.random import default_generator
 from chainrule.tensor import Tensor
-from chainrule.types import Array
+from chainrule.types import Array, float64
 
 
 def size(model: nn.Module) -> int:
     """The number of parameters."""
     return sum(x.size for x in model.parameters())
+
+
+def check_slope(model: nn.Module, loss: Callable[[], Tensor], h: float = 1e-7) -> None:
+    """Check the gradients of all parameters, float64, together: the slope of the loss along one random direction."""
+    assert all(x.dtype is float64 for x in model.parameters())
+    first = {name: x.numpy().copy() for name, x in model.named_parameters()}
+    rng = np.random.default_rng(0)
+    along = {name: rng.normal(size=x.shape) for name, x in first.items()}
+    model.zero_grad()
+    loss().backward()
+    exact = sum(np.vdot(x.grad.numpy(), along[name]) for name, x in model.named_parameters() if x.grad is not None)
+    ends: list[float] = []
+    for t in (-h, h):
+        for name, x in model.named_parameters():
+            x.assign(first[name] + t * along[name])
+        ends.append(loss().item())
+    np.testing.assert_allclose(exact, (ends[1] - ends[0]) / (2.0 * h), rtol=1e-5)
 
 
 def learn(
@@ -43,7 +60,7 @@ def learn(
         firsts.append(made(*inputs).item())
         return made
 
-    generator, firsts, inputs = default_generator(), list[float](), batch()
+    generator, firsts, inputs = vars(model).get("generator") or default_generator(), list[float](), batch()
     state, drawn = model.state_dict(), generator.state.numpy().copy()
     trained(inputs, lambda step: step)
     eager = model.state_dict()

@@ -52,7 +52,7 @@ class Seq2SeqTransformer(Module):
     The vectors are multiplied by sqrt(d_model), and start with a standard deviation of 1 / sqrt(d_model).
 
     Parameters: 63,082,496 with 37,000 shared tokens and the paper's base sizes, which are the defaults (65 million in
-    its table 3); 214,171,648 with its big ones (213 million there).
+    its table 3); 214,245,376 with its big ones (213 million there).
     Shapes: integers [batch, S] and [batch, T] to logits [batch, T, target_vocab].
 
     Raises `DefinitionError` for sizes that do not fit, `ShapeError` for tokens of other axes, `IndexingError` for more

@@ -61,7 +61,7 @@ class UNet(Module):
 
     Convolutions are padded, so that the result has the size of the image; in the paper it is smaller by a margin.
 
-    Parameters: 31,030,658 with the paper's sizes, which are the defaults; 1,941,154 with a width of 16.
+    Parameters: 31,030,658 with the paper's sizes, which are the defaults; 1,940,834 with a width of 16.
     Shapes: [batch, in_channels, height, width] to [batch, num_classes, height, width].
 
     Raises `ShapeError` for sizes that cannot be halved so often.
