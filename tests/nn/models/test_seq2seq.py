@@ -130,3 +130,5 @@ def test_bad_arguments_are_refused() -> None:
         small()(np.zeros((1, 9), np.int64), [[1]])
     with pytest.raises(DefinitionError, match="length must be a whole number of at least 1, not 0"):
         small().generate([[1]], START, END, 0)
+    with pytest.raises(IndexingError, match="9 tokens do not fit into a max_length of 8"):
+        small().generate([[1]], START, END, 9)

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule import losses, ops
 from chainrule.compiled import compile
-from chainrule.errors import DefinitionError, ShapeError
+from chainrule.errors import DefinitionError, IndexingError, ShapeError
 from chainrule.nn.cache import KeyValueCache
 from chainrule.nn.checks import whole
 from chainrule.nn.dropout import Dropout
@@ -157,11 +157,17 @@ class Seq2SeqTransformer(Module):
             end: the token after the last; it is not returned.
             length: how many tokens to write at most.
             source_lengths: how many tokens of each source count, [batch].
+
+        Raises `IndexingError` for a length above `max_length`.
         """
+        if whole("length", length) > self.max_length:
+            raise IndexingError(
+                f"Seq2SeqTransformer: {length} tokens do not fit into a max_length of {self.max_length}"
+            )
         size, dtype = self.d_model // self.nhead, self.source_embedding.weight.dtype
         source = self._tokens(source)
         count, layers = source.shape[0], len(self.decoder.layers)
-        caches = [KeyValueCache(count, self.nhead, whole("length", length), size, dtype=dtype) for _ in range(layers)]
+        caches = [KeyValueCache(count, self.nhead, length, size, dtype=dtype) for _ in range(layers)]
 
         @compile
         def step(tokens: Tensor, memory: Tensor, padding: Tensor | None) -> Tensor:
