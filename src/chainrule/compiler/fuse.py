@@ -26,6 +26,9 @@ EXPENSIVE = 8
 
 KINDS: dict[type, Kind] = {Contract: "product", Convolve: "sweep", Native: "native", Loop: "scan"}
 
+MOST_SOURCES = 2
+"""From so many large tensors a node with several users is still made again where it is needed."""
+
 
 class Fusion:
     """Distributes the nodes of a program over groups."""
@@ -57,6 +60,27 @@ class Fusion:
                 found |= {x.base for x in node.inputs}
             if id(node) in self.results or (node.op is not None and _cost(node) >= EXPENSIVE):
                 found.add(node.base)
+        return found | self._gathering(found)
+
+    def _gathering(self, kept: set[Node]) -> set[Node]:
+        """Nodes with several users that would be made again from more than two tensors as large as they are.
+
+        A chain of sums, as along the residual blocks of a network, would else be added up from its start again in
+        every block.
+        """
+        found: set[Node] = set()
+        behind: dict[Node, set[Node]] = {}  # what a node that is made again where it is needed is read from
+        for node in self.ir.nodes:
+            if node.op is None or node.base is not node or not isinstance(node.op.kernel, Map):
+                continue
+            bases = {x.base for x in node.inputs if x.base.type.size >= node.type.size}
+            sources = {y for x in bases for y in behind.get(x, {x})}
+            if node in kept:
+                continue
+            if len(sources) > MOST_SOURCES and len(node.users) > 1:
+                found.add(node)
+            else:
+                behind[node] = sources
         return found
 
     def _late(self) -> set[Node]:

@@ -10,7 +10,7 @@ from chainrule import ops
 from chainrule.errors import DefinitionError, ShapeError
 from chainrule.nn.cache import KeyValueCache
 from chainrule.nn.checks import number, whole
-from chainrule.nn.dot_product import attention_weights, dropout, scaled_dot_product_attention
+from chainrule.nn.functional.attention import attention_weights, dropout, scaled_dot_product_attention
 from chainrule.nn.initializers import glorot_normal, glorot_uniform, zeros
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter

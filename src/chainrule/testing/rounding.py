@@ -166,8 +166,8 @@ def _value(
 
 def _shaken(x: Array, rng: np.random.Generator, ulps: float) -> Array:
     """Numbers with random errors of up to so many ulps."""
-    errors: Array = rng.uniform(-1.0, 1.0, x.shape) * (ulps * float(np.finfo(x.dtype).eps))
-    return np.asarray(x * (1.0 + errors), x.dtype)
+    limit = ulps * float(np.finfo(x.dtype).eps)
+    return np.asarray(x * rng.uniform(1.0 - limit, 1.0 + limit, np.shape(x)), x.dtype)
 
 
 def error_of(op: Op, value: Array, inputs: Sequence[Array], attributes: dict[str, Any], inexact: bool) -> Array | None:

@@ -34,6 +34,7 @@ from chainrule.nn.functional.adaptive import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
 )
+from chainrule.nn.functional.attention import scaled_dot_product_attention
 from chainrule.nn.functional.convolution import (
     conv1d,
     conv2d,
