@@ -1,6 +1,5 @@
 """What layers compute, as functions: names and arguments as in PyTorch."""
 
-from chainrule.nn.dot_product import scaled_dot_product_attention
 from chainrule.nn.functional.activations import (
     celu,
     elu,
