@@ -48,6 +48,12 @@ def test_a_layer_is_its_cell_step_by_step(kind: Any) -> None:
         np.testing.assert_allclose(found.numpy()[0], expected.numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("layer", [*(kind(3, 4) for kind in LAYERS), nn.LSTM(3, 4, proj_size=2), nn.GRUCell(3, 4)])
+def test_data_types_meet_in_the_wider_one(layer: nn.Module) -> None:
+    found = states_of(layer(RNG.normal(size=(5, 3))))
+    assert {x.dtype.name for x in found} == {"float64"}
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}])
 def test_with_lengths_each_sequence_is_as_if_it_were_alone(kind: Any, options: dict[str, Any]) -> None:
