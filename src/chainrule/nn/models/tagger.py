@@ -37,8 +37,7 @@ class BiLSTMTagger(Module):
     count. The others change neither the logits of those nor the loss.
 
     Parameters: vocab_size embedding_dim + 8 hidden_size (embedding_dim + hidden_size + 2) for one layer
-    + (2 hidden_size + 1) num_tags; 93 units on 26 features with 61 tags are 101,431 beside the vectors, "about 100,000"
-    in Graves & Schmidhuber.
+    + (2 hidden_size + 1) num_tags; 263,409 with 1,000 tokens, 9 tags and the other sizes as they are.
     Shapes: integers [batch, time] to logits [batch, time, num_tags].
 
     Raises `ShapeError` for tokens of other axes, or lengths that do not fit.
@@ -64,7 +63,7 @@ class BiLSTMTagger(Module):
         self.embedding = Embedding(vocab_size, embedding_dim, dtype=dtype)
         self.dropout = Dropout(dropout, generator=generator)
         self.lstm = LSTM(
-            embedding_dim, hidden_size, num_layers, True, True, dropout=between, bidirectional=True, dtype=dtype
+            embedding_dim, hidden_size, num_layers, batch_first=True, dropout=between, bidirectional=True, dtype=dtype
         )
         self.head = Linear(2 * hidden_size, whole("num_tags", num_tags), dtype=dtype)
 
