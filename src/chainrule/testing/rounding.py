@@ -8,9 +8,9 @@ stated here in units in the last place (ulps):
     several steps at once: attention and its derivative                 n ulps of each input
     arithmetic on what has errors already                               1 ulp of the result
 
-where n is the number of terms, for attention the size of the longest axis. Terms may be added in any order; for the
-same reason the sign of a sum that is zero is uncertain. The last line is there because a result may happen to depend on
-an error by its roundings alone, as at the top of a parabola. An operation that is many in one has the errors of those.
+where n is the number of terms, for attention the size of the longest axis. Terms may be added in any order, so that
+the sign of a sum that is zero is uncertain, too. The last line is there because a result may happen to depend on an
+error by its roundings alone, as at the top of a parabola. An operation that is many in one has the errors of those.
 
 What such an error does to the results depends on all that follows: it may vanish in a sum or be blown up by a
 difference, and where there is a jump (floor, a comparison, sorting, a cast to integers or to bfloat16) it does either
@@ -140,11 +140,11 @@ def _value(
         return tuple(rounded(attributes["graph"], inputs, rng, inexact=inexact))
     if rng is not None and op.name == "scan":
         return _loop(inputs, rng, **attributes)
+    if rng is not None and op.name in STEPS:
+        inputs = [_shaken(x, rng, max(max(y.shape, default=0) for y in inputs)) for x in inputs]
     if rng is not None and op.name in MADE_OF:
         parts = trace(lambda *xs: MADE_OF[op.name](*xs, **attributes))(*(Tensor(type_of(x), x) for x in inputs))
         return tuple(rounded(parts, inputs, rng, inexact=inexact))
-    if rng is not None and op.name in STEPS:
-        inputs = [_shaken(x, rng, max(max(y.shape, default=0) for y in inputs)) for x in inputs]
     value = op.numpy(*inputs, **attributes)
     if isinstance(value, tuple):
         return value  # pyright: ignore[reportUnknownVariableType]
