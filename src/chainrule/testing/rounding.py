@@ -9,7 +9,7 @@ stated here in units in the last place (ulps):
 
 where n is the number of terms, since these may be added in any order; for the same reason the sign of a sum that is
 zero is uncertain. The last line is there because a result may happen to depend on an error by its roundings alone, as
-at the top of a parabola.
+at the top of a parabola. An operation that is many in one has the errors of those.
 
 What such an error does to the results depends on all that follows: it may vanish in a sum or be blown up by a
 difference, and where there is a jump (floor, a comparison, sorting, a cast to integers or to bfloat16) it does either
@@ -29,8 +29,11 @@ import numpy as np
 
 from chainrule.graph import Graph
 from chainrule.op import Op
+from chainrule.recurrence import MADE_OF
 from chainrule.samples import readable, type_of
+from chainrule.tensor import Tensor
 from chainrule.testing.operations import listed
+from chainrule.trace import trace
 from chainrule.types import Array, TensorType, size_of
 
 ULPS = 4.0
@@ -119,7 +122,8 @@ def rounded(
             given = [known[id(x)] for x in node.inputs]
             inexact = any(id(x) in tainted for x in node.inputs)
             known[id(node)] = _value(node.op, given, node.attributes, rng, inexact)
-            if inexact or node.op.name in INEXACT or node.op.name in SUMS or "graph" in node.attributes:
+            made = node.op.name in INEXACT or node.op.name in SUMS or node.op.name in MADE_OF
+            if inexact or made or "graph" in node.attributes:
                 tainted.add(id(node))
     return [np.asarray(known[id(x)]) for x in graph.results]
 
@@ -132,6 +136,9 @@ def _value(
         return tuple(rounded(attributes["graph"], inputs, rng, inexact=inexact))
     if rng is not None and op.name == "scan":
         return _loop(inputs, rng, **attributes)
+    if rng is not None and op.name in MADE_OF:
+        parts = trace(lambda *xs: MADE_OF[op.name](*xs, **attributes))(*(Tensor(type_of(x), x) for x in inputs))
+        return tuple(rounded(parts, inputs, rng, inexact=inexact))
     value = op.numpy(*inputs, **attributes)
     if isinstance(value, tuple):
         return value  # pyright: ignore[reportUnknownVariableType]
