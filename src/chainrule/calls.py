@@ -168,6 +168,7 @@ def custom_vjp(rule: Callable[..., Any]) -> Callable[[Callable[..., Any]], Calla
                 given = rule(unflatten(structure, filled), unflatten(structure, shown), *unflatten(arguments, own))
                 return [*_cotangents(given, args, own), *[None] * (len(inputs) - len(own))]
 
+            pulled.__name__ = getattr(function, "__name__", "function")  # what a printed graph shows
             inputs = [*map(as_tensor, leaves), *(snapshot(outside) for outside, _ in graph.captured)]
             results = apply_several(CUSTOM, *inputs, graph=graph, rule=pulled)
             assign_results(graph, results)

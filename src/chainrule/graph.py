@@ -165,7 +165,7 @@ def type_text(type: TensorType | tuple[TensorType, ...]) -> str:
 
 def call_text(node: Tensor, names: dict[int, str]) -> str:
     """A node as a call: `sum(%3, axes=(0,))`."""
-    attributes = [f"{k}={v}" for k, v in node.attributes.items() if not isinstance(v, Graph)]
+    attributes = [f"{k}={getattr(v, '__name__', v)}" for k, v in node.attributes.items() if not isinstance(v, Graph)]
     assert node.op is not None
     return f"{node.op.name}({', '.join([names[id(x)] for x in node.inputs] + attributes)})"
 

@@ -42,6 +42,8 @@ def layer_norm(x: Any) -> Any:
         (lambda x: softmax(x, axis=0), (X,), ["loops"]),
         (layer_norm, (X,), ["loops"]),
         (lambda x: x.exp().sum(), (X,), ["loops"]),
+        (lambda x, y: (x.sum(axis=1), (x * y).sum(axis=1)), (X, X), ["loops"]),
+        (lambda x: (x.sum(axis=0), x.sum(axis=1)), (X,), ["loops", "loops"]),
         (lambda x: (x - x.mean()) * 2.0, (X,), ["loops", "loops"]),
         (lambda x, w: x @ w, (X, W), ["product"]),
         (lambda x, w, b: cr.relu(x @ w + b), (X, W, B), ["product"]),

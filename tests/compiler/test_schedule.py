@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import nn
 from chainrule.compiler.blueprint import Blueprint, Call, Repeat, assigned_parameters
 from chainrule.compiler.layout import laid_out
 from chainrule.compiler.schedule import Schedule, scheduled
 from chainrule.compiler.simplify import simplified
 from chainrule.graph import Graph
+from chainrule.nn.functional import softmax
 from chainrule.tensor import tensor
 from chainrule.testing.compiled import run_compiled
 from tests.compiler.programs import V3, V4, calls_of, floats, graph_of, plan_of
@@ -126,6 +128,30 @@ def test_a_chain_of_layers_meets_less_often_than_it_has_kernels() -> None:
     plan = plan_of(layers, floats(64, 64), *(floats(64, 64) for _ in range(10)))
     calls = [*calls_of(plan.calls)]
     assert len(calls) == 10 and calls[-1].phase == 0  # each thread keeps to its own rows
+
+
+def test_a_product_is_not_cut_into_single_rows_to_save_a_barrier() -> None:
+    plan = schedule_of(graph_of(lambda x, w: softmax(x) @ w, floats(200, 512), floats(512, 512)))
+    rows, product = (work for _, work in plan.works)
+    assert rows.units == 200 and product.group.kind == "product" and product.units <= 25
+
+
+def test_loops_are_cut_along_the_slowest_axis_if_that_makes_enough_units() -> None:
+    (loops,) = (work for _, work in schedule_of(graph_of(cr.exp, floats(16, 28, 28, 32))).works)
+    assert loops.units == 16 and loops.shape is not None and loops.shape.cut == 0
+    (loops,) = (work for _, work in schedule_of(graph_of(cr.exp, floats(3, 28, 28, 32))).works)
+    assert loops.units > 3
+
+
+def test_many_rows_are_cut_into_blocks_that_products_can_share() -> None:
+    plan = schedule_of(graph_of(lambda x, w: softmax(x) @ w, floats(768, 512), floats(512, 512)))
+    rows, product = (work for _, work in plan.works)
+    assert rows.units == product.units == 48 and len({phase for phase, _ in plan.works}) == 1
+
+
+def test_images_are_not_normalised_in_two_halves_of_their_channels_to_save_a_barrier() -> None:
+    plan = schedule_of(graph_of(nn.BatchNorm2d(32), floats(16, 32, 28, 28)))
+    assert [work.units for _, work in plan.works if len(work.group.axes) == 4] == [16, 16]
 
 
 def total_phases(plan: Blueprint) -> int:

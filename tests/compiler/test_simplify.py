@@ -160,3 +160,32 @@ def test_a_large_reduction_over_the_outermost_axis_and_others_has_two_stages(nam
 @pytest.mark.parametrize(("shape", "axes"), [((8, 40, 40), (1, 2)), ((8, 3, 4, 4), (0, 2, 3)), ((2, 100, 100), (0, 1))])
 def test_other_reductions_have_one_stage(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
     assert operations(simplified(graph_of(lambda x: x.sum(axes), np.ones(shape, np.float32)))) == ["sum"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_gradients_of_the_parts_of_a_tensor_are_set_side_by_side(order: tuple[int, ...]) -> None:
+    def function(x: Any, a: Any, b: Any, c: Any) -> Any:
+        parts, found = cr.split(x, [1, 2, 3], 1), []
+        for i in order:
+            found.append((parts[i] * (a, b, c)[i]).sum())
+        return sum(found[1:], found[0])
+
+    graph = graph_of(cr.grad(function), floats(4, 6), floats(4, 1), floats(4, 2), floats(4, 3))
+    ir = simplified(graph)
+    assert operations(ir)[-1] == "concat" and "pad" not in operations(ir) and len(ir.results[0].inputs) == 3
+    expected = np.concatenate([floats(4, 1), floats(4, 2), floats(4, 3)], 1)
+    (found,) = results_of(ir, [floats(4, 6), floats(4, 1), floats(4, 2), floats(4, 3)])
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: cr.pad(x, [(0, 0), (0, 3)]) + cr.pad(y, [(0, 0), (3, 0)]),  # they overlap
+        lambda x, y: cr.pad(x, [(0, 0), (0, 4)]) + cr.pad(y, [(0, 0), (4, 0)], value=1.0),
+        lambda x, y: cr.pad(x, [(0, 3), (0, 4)]) + cr.pad(y, [(3, 0), (4, 0)]),  # corner to corner
+    ],
+)
+def test_padded_tensors_that_do_not_fill_a_whole_are_added(function: Callable[..., Any]) -> None:
+    graph = graph_of(function, floats(3, 4), floats(3, 4))
+    assert "concat" not in operations(simplified(graph))

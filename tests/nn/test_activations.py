@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from scipy import special
 
-from chainrule import nn
+from chainrule import nn, ops
 from chainrule.autodiff import grad
-from chainrule.errors import DefinitionError
+from chainrule.errors import DefinitionError, ShapeError
 from chainrule.nn import Module, functional
+from chainrule.tensor import Tensor
 from chainrule.testing import check_gradients
+from tests.nn.compiling import check_layer
 
 X = np.array([-30.0, -3.0, -1.5, -0.4, -1e-3, 1e-3, 0.3, 0.9, 2.5, 4.0, 30.0])
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -24,6 +26,8 @@ CASES: list[tuple[Module, Callable[[Any], Any]]] = [
     (nn.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
     (nn.ELU(), lambda x: np.where(x > 0, x, np.expm1(x))),
     (nn.ELU(2.0), lambda x: np.where(x > 0, x, 2 * np.expm1(x))),
+    (nn.CELU(), lambda x: np.where(x > 0, x, np.expm1(x))),
+    (nn.CELU(0.5), lambda x: np.where(x > 0, x, 0.5 * np.expm1(x / 0.5))),
     (nn.SELU(), lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x))),
     (nn.GELU(), lambda x: x * (1 + special.erf(x / np.sqrt(2))) / 2),
     (nn.GELU("tanh"), lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))),
@@ -33,10 +37,23 @@ CASES: list[tuple[Module, Callable[[Any], Any]]] = [
     (nn.Softplus(3.0), lambda x: np.logaddexp(0, 3 * x) / 3),
     (nn.Tanh(), np.tanh),
     (nn.Sigmoid(), special.expit),
+    (nn.LogSigmoid(), special.log_expit),
+    (nn.Softsign(), lambda x: x / (1 + np.abs(x))),
+    (nn.Tanhshrink(), lambda x: x - np.tanh(x)),
+    (nn.PReLU(init=0.5), lambda x: np.where(x > 0, x, 0.5 * x)),
+    (nn.Softmin(), lambda x: special.softmax(-x)),
     (nn.Softmax(), special.softmax),
     (nn.LogSoftmax(), special.log_softmax),
     (nn.Hardtanh(), lambda x: np.clip(x, -1, 1)),
     (nn.Hardtanh(-2.0, 0.5), lambda x: np.clip(x, -2, 0.5)),
+    (nn.ReLU6(), lambda x: np.clip(x, 0, 6)),
+    (nn.Hardsigmoid(), lambda x: np.clip(x + 3, 0, 6) / 6),
+    (nn.Hardswish(), lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    (nn.Threshold(0.5, -2.0), lambda x: np.where(x > 0.5, x, -2)),
+    (nn.Hardshrink(), lambda x: np.where(np.abs(x) > 0.5, x, 0)),
+    (nn.Hardshrink(1.0), lambda x: np.where(np.abs(x) > 1, x, 0)),
+    (nn.Softshrink(), lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)),
+    (nn.Softshrink(2.0), lambda x: np.sign(x) * np.maximum(np.abs(x) - 2, 0)),
 ]
 NAMES = [module.describe() for module, _ in CASES]
 
@@ -67,6 +84,20 @@ def test_float32_stays_float32_and_finite_at_extremes(module: Module) -> None:
         (nn.Hardtanh(), 1.0, 0.0),
         (nn.Hardtanh(), -1.0, 0.0),
         (nn.Hardtanh(), np.nan, 1.0),
+        (nn.ReLU6(), 0.0, 0.0),
+        (nn.ReLU6(), 6.0, 0.0),
+        (nn.CELU(2.0), 0.0, 1.0),
+        (nn.PReLU(init=0.5), 0.0, 0.5),
+        (nn.Hardsigmoid(), -3.0, 0.0),
+        (nn.Hardsigmoid(), 3.0, 0.0),
+        (nn.Hardswish(), -3.0, 0.0),
+        (nn.Hardswish(), 3.0, 1.0),
+        (nn.Threshold(0.5, -2.0), 0.5, 0.0),
+        (nn.Hardshrink(), 0.5, 0.0),
+        (nn.Hardshrink(), -0.5, 0.0),
+        (nn.Softshrink(), 0.5, 0.0),
+        (nn.Softshrink(0.0), 0.0, 0.0),
+        (nn.Softsign(), 0.0, 1.0),
     ],
 )
 def test_the_derivative_at_a_kink_is_pytorchs(module: Module, at: float, slope: float) -> None:
@@ -126,3 +157,65 @@ def test_softmax_of_small_integers_does_not_wrap_around():
     x = np.array([1, 5, 9], np.uint8)
     np.testing.assert_allclose(functional.softmax(x).numpy(), special.softmax(x.astype(float)), rtol=1e-5)
     np.testing.assert_allclose(functional.log_softmax(x).numpy(), special.log_softmax(x.astype(float)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_glu_and_swiglu_multiply_a_half_by_the_gate_that_is_the_other(axis: int) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    a, b = np.split(x, 2, axis)
+    np.testing.assert_allclose(nn.GLU(axis)(x).numpy(), a * special.expit(b), rtol=1e-14)
+    np.testing.assert_allclose(nn.SwiGLU(axis)(x).numpy(), a * special.expit(a) * b, rtol=1e-14)
+    check_gradients(lambda x: (functional.glu(x, axis), functional.swiglu(x, axis)), (x,), components=4)
+
+
+def test_gates_need_an_even_axis() -> None:
+    with pytest.raises(ShapeError, match="glu: an axis of even size is needed"):
+        nn.GLU()(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match="swiglu: an axis of even size is needed"):
+        nn.SwiGLU()(1.0)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 2, 2)])
+def test_prelu_has_a_slope_for_each_channel(shape: tuple[int, ...]) -> None:
+    x, slopes = np.random.default_rng(0).normal(size=shape), np.array([0.1, 0.2, 0.3])
+    layer = nn.PReLU(3, dtype="float64")
+    assert layer.weight.tolist() == [0.25] * 3 and repr(layer) == "PReLU(3)  3 parameters"
+    layer.weight.assign(slopes)
+    expected = np.where(x > 0, x, x * slopes.reshape(3, *[1] * (len(shape) - 2)))
+    np.testing.assert_array_equal(layer(x).numpy(), expected)
+    check_gradients(lambda layer, x: layer(x), (layer, x))
+
+
+def test_prelu_says_how_many_slopes_it_needs() -> None:
+    for x in (np.ones(3), np.ones((3, 2))):
+        with pytest.raises(ShapeError, match="prelu: one weight or one for each of"):
+            nn.PReLU(3)(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.CELU(0.0), "CELU: alpha must not be 0"),
+        (lambda: nn.Softshrink(-1.0), "lambd must be a number of at least 0"),
+        (lambda: nn.Threshold(np.inf, 0.0), "threshold must be a finite number"),
+        (lambda: nn.PReLU(0), "num_parameters must be a whole number of at least 1"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(make: Callable[[], Module], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        make()
+
+
+def test_compiled_activations_are_the_same() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    check_layer(Every([module for module, _ in CASES] + [nn.GLU(), nn.SwiGLU(), nn.PReLU(6)]), x)
+
+
+class Every(Module):
+    """What each of several modules makes of an input, side by side."""
+
+    def __init__(self, layers: list[Module]) -> None:
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.concat([layer(x) for layer in self.layers], 1)

@@ -165,7 +165,8 @@ class Fusion:
         if node.type.size == 1:
             found |= {g for g in self.groups if g.kind == "loops" and not g.axes}
         joinable = [g for g in found if g.kind in ("loops", "product", "sweep")]
-        siblings = [g for g in beside - found if g.kind == "loops" and g.axes and not g.inner]
+        reduces = node.op is not None and isinstance(node.op.kernel, Reduce)
+        siblings = [g for g in beside - found if g.kind == "loops" and g.axes and (reduces or not g.inner)]
         return [*sorted(joinable, key=lambda g: -g.number), *sorted(siblings, key=lambda g: -g.number)]
 
     def _positions(self, node: Node, group: Group) -> list[Where]:
@@ -237,13 +238,14 @@ class Fusion:
         attempt = Joining(group, self.owners)
         attempt.where[node] = reduced_where(node, where)
         x = node.inputs[0]
-        base = x.base
+        base, met = x.base, aligned(node, x, where)
         if base.op is not None and (base not in self.owners or self.owners[base] is group):
-            met = aligned(node, x, where)
             if met is None or not attempt.add(base, met):
                 return False
         elif base.op is not None and self.owners[base].number >= group.number:
             return False
+        elif met is not None:
+            self.readers.setdefault(base, {}).setdefault(group, met)
         self._commit(attempt)
         group.inner = gone
         group.reading[node] = where

@@ -9,6 +9,7 @@ No rewrite changes a result beyond rounding; all but those that say so keep ever
     x * 1, x / 1                        x
     negative(negative(x))               x
     x + negative(y)                     x - y
+    pad(x) + pad(y), side by side       concat(x, y), padded; zeros may lose their sign
     x / c for a power of two c          x * (1 / c)
     where(c, x, x)                      x
     reshape, permute_dims, broadcast_to of each other    one of them, or none
@@ -213,7 +214,32 @@ def _add(call: Made) -> Node | None:
         return call.again("subtract", (x, y.inputs[0]), call.type)
     if x.op is not None and x.op.name == "negative":
         return call.again("subtract", (y, x.inputs[0]), call.type)
-    return None
+    return _side_by_side(call, x, y) or _side_by_side(call, y, x)
+
+
+def _side_by_side(call: Made, x: Node, y: Node) -> Node | None:
+    """The sum of two tensors that were padded with zeros, such that one begins where the other ends."""
+    if not _is_padded(x) or not _is_padded(y):
+        return None
+    (a, b), low, high = (x.inputs[0], y.inputs[0]), x.attributes["low"], y.attributes["high"]
+    apart = [i for i, n in enumerate(call.type.shape) if (a.type.shape[i], b.type.shape[i]) != (n, n)]
+    if len(apart) != 1 or low[apart[0]] + a.type.shape[apart[0]] != y.attributes["low"][apart[0]]:
+        return None
+    axis = apart[0]
+    sizes = [a.type.shape[i] + b.type.shape[i] if i == axis else n for i, n in enumerate(call.type.shape)]
+    parts = (*_parts(a, axis), *_parts(b, axis))
+    joined = call.again("concat", parts, call.type.with_shape(tuple(sizes)), axis=axis)
+    if joined.type == call.type:
+        return joined
+    return call.again("pad", (joined,), call.type, low=low, high=high, interior=(0,) * len(sizes), value=0.0)
+
+
+def _parts(x: Node, axis: int) -> tuple[Node, ...]:
+    return x.inputs if x.op is not None and x.op.name == "concat" and x.attributes["axis"] == axis else (x,)
+
+
+def _is_padded(x: Node) -> bool:
+    return x.op is not None and x.op.name == "pad" and x.attributes["value"] == 0 and not any(x.attributes["interior"])
 
 
 @_rule("where")

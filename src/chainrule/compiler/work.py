@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
 from chainrule.compiler.kernels.body import Access, is_number, reads, writes
-from chainrule.compiler.kernels.frame import Frame, frame, keep_expensive, weight
+from chainrule.compiler.kernels.frame import FEWEST, Frame, frame, keep_expensive, weight
 from chainrule.compiler.kernels.loops import emit_loops
 from chainrule.compiler.kernels.own import emit_native, native_units
 from chainrule.compiler.kernels.product import ProductFrame, emit_product, product_frame, product_reads
@@ -129,11 +129,13 @@ def met_cuts(group: Group, met: Mapping[Node, Cut]) -> list[tuple[int, int]]:
 
 
 def _loop_frame(group: Group, target: Target, wanted: Sequence[tuple[int, int]]) -> Frame:
+    usual = frame(group, target)
+    least = min(FEWEST // 2, usual.units(group))  # half as many will do to save waiting for other threads
     for cut in wanted:
         shape = frame(group, target, cut)
-        if (shape.cut, shape.block) == cut:
+        if (shape.cut, shape.block) == cut and shape.units(group) >= least:
             return shape
-    return frame(group, target)
+    return usual
 
 
 def _arguments(group: Group) -> list[Node]:

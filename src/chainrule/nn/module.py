@@ -23,7 +23,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from typing import Any, Self, TypeAlias, cast
 
-from chainrule.errors import ChainruleError, DefinitionError
+import numpy as np
+
+from chainrule.errors import ChainruleError, DefinitionError, StateError
 from chainrule.nn.state import State, load_state, take_state
 from chainrule.state import current_tracing
 from chainrule.tensor import Tensor, TensorLike, tensor
@@ -136,7 +138,8 @@ class Module:
         """Give parameters and buffers the values of a state: all of them, or none if any does not fit.
 
         Args:
-            state: arrays by name, as `state_dict` returns them.
+            state: arrays by name, as `state_dict` returns them. A tensor that is reached by several paths may come
+                under any of them, or under several with the same values.
             strict: whether names that are missing or unexpected are errors. Shapes and data types must fit anyway.
 
         Raises `StateError` listing every name that is missing, unexpected, or of another shape or data type.
@@ -149,7 +152,7 @@ class Module:
           missing     bias: f32[1]
           unexpected  scale: float64[1]
         """
-        load_state(self.describe(), dict(_named_tensors(self)), state, strict=strict)
+        load_state(self.describe(), dict(_named_tensors(self)), _under_first_names(self, state), strict=strict)
 
     def train(self, mode: bool = True) -> Self:
         """Switch this module and all below it to training, where dropout drops and statistics are gathered."""
@@ -280,6 +283,19 @@ def _named_tensors(module: Module) -> list[tuple[str, Tensor]]:
             f"{module.describe()}: two tensors are called {twice}; dict keys that hold no dots keep them apart"
         )
     return list(found.values())
+
+
+def _under_first_names(module: Module, state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state with each tensor under its first path alone. Raises `StateError` if its values differ between paths."""
+    first: dict[int, str] = {}
+    paths = {path: first.setdefault(id(x), path) for path, x in _below(module, (module,)) if isinstance(x, Tensor)}
+    found: dict[str, Any] = {}
+    for path, value in state.items():
+        name = paths.get(path, path)
+        if name in found and not np.array_equal(np.asarray(found[name]), np.asarray(value), equal_nan=True):
+            raise StateError(f"{name} and {path} are one tensor of {module.describe()}, but differ in the state")
+        found[name] = value
+    return found
 
 
 def _size(tensors: Iterable[Tensor]) -> int:

@@ -1,17 +1,20 @@
-"""Layers that shift and scale their input to mean 0 and variance 1."""
+"""Layers that normalise each example on its own: layer, root-mean-square and group normalisation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from chainrule import ops
-from chainrule.errors import ShapeError
+from chainrule.errors import DefinitionError, ShapeError
 from chainrule.nn.checks import number, whole
 from chainrule.nn.initializers import ones, zeros
 from chainrule.nn.module import Module, Parameter
-from chainrule.state import no_grad
-from chainrule.tensor import Tensor, TensorLike, as_tensor, tensor
-from chainrule.types import DTypeLike, Shape, float32, size_of
+from chainrule.nn.moments import group_moments, moments, normalised
+from chainrule.ops.reduce import real
+from chainrule.tensor import Tensor, TensorLike, as_tensor
+from chainrule.types import DTypeLike, Shape, float32
 
 
 class LayerNorm(Module):
@@ -42,130 +45,130 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = float32,
     ) -> None:
-        sizes = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-        self.normalized_shape: Shape = tuple(whole("normalized_shape", n) for n in sizes)
+        sizes = self.normalized_shape = _sizes(normalized_shape)
         self.eps = number("eps", eps, 0.0)
         self.weight = Parameter(ones(sizes, dtype=dtype), name="weight") if elementwise_affine else None
         self.bias = Parameter(zeros(sizes, dtype=dtype), name="bias") if elementwise_affine and bias else None
 
     def forward(self, x: TensorLike) -> Tensor:
         """x, normalised over its last axes."""
-        x, count = as_tensor(x), len(self.normalized_shape)
-        if x.shape[max(x.ndim - count, 0) :] != self.normalized_shape:
-            raise ShapeError(
-                f"LayerNorm: an input [..., {', '.join(map(str, self.normalized_shape))}] is needed, not {x.type}"
-            )
-        axes = tuple(range(-count, 0))
-        centred = x - ops.mean(x, axes, keepdims=True)
-        variance = ops.mean(ops.square(centred), axes, keepdims=True)
-        out = centred * ops.rsqrt(variance + self.eps)
+        x = as_tensor(x)
+        axes = _last_axes("LayerNorm", x, self.normalized_shape)
+        mean, variance = moments(x, axes)
+        out = (x - mean) * ops.rsqrt(variance + self.eps)
         out = out if self.weight is None else out * self.weight
         return out if self.bias is None else out + self.bias
 
     def options(self) -> str:
-        return str(self.normalized_shape[0] if len(self.normalized_shape) == 1 else self.normalized_shape)
+        return _sizes_text(self.normalized_shape)
 
 
-class BatchNorm(Module):
-    """y = (x - mean) / sqrt(variance + eps) weight + bias, for each channel over the batch and all further axes.
+class RMSNorm(Module):
+    """y = x / sqrt(mean(x^2) + eps) weight, over the last axes of each example on its own.
 
-    In training, mean and variance are those of the batch, and running averages of them are kept; in evaluation, the
-    running averages are used. Ioffe & Szegedy, "Batch normalization", ICML 2015. Subclasses say how many axes an input
-    has.
+    `LayerNorm` without the shift. Zhang & Sennrich, "Root mean square layer normalization", NeurIPS 2019.
 
     Args:
-        num_features: number of channels, axis 1 of the input.
-        eps: keeps the quotient finite where all elements are equal.
-        momentum: share of the batch in a running average, new = (1 - momentum) old + momentum batch; None for the
-            plain average over all batches so far.
-        affine: whether there are a trained weight and bias.
-        track_running_stats: whether running averages are kept; without them, evaluation uses those of the batch, too.
-        dtype: data type of the parameters.
+        normalized_shape: sizes of the last axes, those that are normalised together.
+        eps: keeps the quotient finite where all elements are zero; by default the distance from 1 to the next number of
+            the input's data type.
+        elementwise_affine: whether there is a trained weight.
+        dtype: data type of the weight.
 
-    Parameters: `weight`, `bias` [num_features]. Buffers: `running_mean`, `running_var` [num_features],
-    `num_batches_tracked`. The running variance is the unbiased one.
+    Parameters: `weight` of `normalized_shape`.
+    Shapes: [..., *normalized_shape] to the same.
 
-    Raises `ShapeError` for an input of other axes or channels, or one in training with a single value per channel.
+    >>> RMSNorm(2, eps=0.0)([[1.0, 7.0]])
+    tensor([[0.2, 1.4]], f32[1, 2])
     """
-
-    ranks: tuple[int, ...] = ()
 
     def __init__(
         self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
         *,
         dtype: DTypeLike = float32,
     ) -> None:
-        self.num_features = whole("num_features", num_features)
-        self.eps = number("eps", eps, 0.0)
-        self.momentum = None if momentum is None else number("momentum", momentum, 0.0, 1.0)
-        shape = (num_features,)
-        self.weight = Parameter(ones(shape, dtype=dtype), name="weight") if affine else None
-        self.bias = Parameter(zeros(shape, dtype=dtype), name="bias") if affine else None
-        self.track_running_stats = track_running_stats
-        if track_running_stats:
-            self.running_mean = zeros(shape, dtype=dtype)
-            self.running_var = ones(shape, dtype=dtype)
-            self.num_batches_tracked = tensor(0)
+        sizes = self.normalized_shape = _sizes(normalized_shape)
+        self.eps = None if eps is None else number("eps", eps, 0.0)
+        self.weight = Parameter(ones(sizes, dtype=dtype), name="weight") if elementwise_affine else None
 
     def forward(self, x: TensorLike) -> Tensor:
-        """x, normalised for each channel."""
-        x = as_tensor(x)
-        if x.ndim not in self.ranks or x.shape[1] != self.num_features:
-            wanted = " or ".join(
-                str(["N", str(self.num_features), *"LMK"[: rank - 2]]).replace("'", "") for rank in self.ranks
-            )
-            raise ShapeError(f"{self.describe()}: an input {wanted} is needed, not {x.type}")
-        if self.training or not self.track_running_stats:
-            mean, variance = self._batch_statistics(x)
-        else:
-            mean, variance = self.running_mean, self.running_var
-        scale = ops.rsqrt(variance + self.eps)
-        scale = scale if self.weight is None else scale * self.weight
-        out = (x - self._per_channel(mean, x)) * self._per_channel(scale, x)
-        return out if self.bias is None else out + self._per_channel(self.bias, x)
-
-    def _per_channel(self, values: Tensor, x: Tensor) -> Tensor:
-        return values.reshape((self.num_features, *(1,) * (x.ndim - 2)))
-
-    def _batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        axes = (0, *range(2, x.ndim))
-        count = size_of(x.shape[a] for a in axes)
-        if self.training and count < 2:
-            raise ShapeError(
-                f"{self.describe()}: training needs more than one value per channel, not {x.type}; "
-                "call eval() to predict"
-            )
-        mean = ops.mean(x, axes)
-        variance = ops.mean(ops.square(x - self._per_channel(mean, x)), axes)
-        if self.training and self.track_running_stats:
-            with no_grad():
-                self._update(mean, variance * (count / (count - 1)))
-        return mean, variance
-
-    def _update(self, mean: Tensor, variance: Tensor) -> None:
-        self.num_batches_tracked.assign(self.num_batches_tracked + 1)
-        share = 1.0 / self.num_batches_tracked.cast(mean.dtype) if self.momentum is None else self.momentum
-        for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
-            running.assign(((1.0 - share) * running + share * batch).cast(running.dtype))
+        """x, scaled over its last axes."""
+        x = real(x)
+        axes = _last_axes("RMSNorm", x, self.normalized_shape)
+        eps = float(np.finfo(x.dtype.numpy).eps) if self.eps is None else self.eps
+        out = x * ops.rsqrt(ops.mean(ops.square(x), axes, keepdims=True) + eps)
+        return out if self.weight is None else out * self.weight
 
     def options(self) -> str:
-        return str(self.num_features)
+        return _sizes_text(self.normalized_shape)
 
 
-class BatchNorm1d(BatchNorm):
-    """Batch normalisation of [N, C] or [N, C, L]; see `BatchNorm`.
+class GroupNorm(Module):
+    """y = (x - mean) / sqrt(variance + eps) weight + bias, over groups of channels of each example on its own.
 
-    >>> layer = BatchNorm1d(1, eps=0.0)
-    >>> layer([[1.0], [3.0]])
-    tensor([[-1.],
-            [ 1.]], f32[2, 1])
-    >>> layer.running_mean, layer.running_var
-    (tensor([0.2], f32[1]), tensor([1.1], f32[1]))
+    Wu & He, "Group normalization", ECCV 2018. With one group all channels are normalised together, with as many groups
+    as channels each by itself.
+
+    Args:
+        num_groups: number of groups; channels that stand side by side make one.
+        num_channels: number of channels, axis 1 of the input, a multiple of `num_groups`.
+        eps: keeps the quotient finite where all elements are equal.
+        affine: whether there are a trained weight and bias for each channel.
+        dtype: data type of the parameters.
+
+    Parameters: `weight`, `bias` [num_channels].
+    Shapes: [N, num_channels, ...] to the same.
+
+    Raises `DefinitionError` if the groups cannot be of equal size, `ShapeError` for an input of other channels.
+
+    >>> GroupNorm(1, 2, eps=0.0)([[1.0, 3.0]])
+    tensor([[-1.,  1.]], f32[1, 2])
     """
 
-    ranks = (2, 3)
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: DTypeLike = float32,
+    ) -> None:
+        self.num_groups = whole("num_groups", num_groups)
+        self.num_channels = whole("num_channels", num_channels)
+        if num_channels % num_groups:
+            raise DefinitionError(
+                f"GroupNorm: num_channels must be a multiple of num_groups, and {num_channels} is none of {num_groups}"
+            )
+        self.eps = number("eps", eps, 0.0)
+        self.weight = Parameter(ones((num_channels,), dtype=dtype), name="weight") if affine else None
+        self.bias = Parameter(zeros((num_channels,), dtype=dtype), name="bias") if affine else None
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """x, normalised in groups of channels."""
+        x = as_tensor(x)
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ShapeError(f"{self.describe()}: an input [N, {self.num_channels}, ...] is needed, not {x.type}")
+        return normalised(x, *group_moments(x, self.num_groups), self.eps, self.weight, self.bias)
+
+    def options(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}"
+
+
+def _sizes(normalized_shape: int | Sequence[int]) -> Shape:
+    sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    return tuple(whole("normalized_shape", n) for n in sizes)
+
+
+def _sizes_text(sizes: Shape) -> str:
+    return str(sizes[0] if len(sizes) == 1 else sizes)
+
+
+def _last_axes(name: str, x: Tensor, sizes: Shape) -> tuple[int, ...]:
+    """The axes to normalise over. Raises `ShapeError` if x has other sizes there."""
+    if x.shape[max(x.ndim - len(sizes), 0) :] != sizes:
+        raise ShapeError(f"{name}: an input [..., {', '.join(map(str, sizes))}] is needed, not {x.type}")
+    return tuple(range(-len(sizes), 0))

@@ -47,7 +47,7 @@ CONCAT = define(
     infer=_concat_type,
     numpy=_concat,
     vjp=JointRule(_concat_back),
-    kernel=Native(concat_loops, concat_units),
+    kernel=Native(concat_loops, concat_units, follows=0),
     samples=_draw_concat,
 )
 

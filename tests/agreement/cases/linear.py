@@ -12,5 +12,14 @@ CASES = [
     ),
     LayerCase("Identity", {}, [floats(2, 3)]),
     *(LayerCase("Flatten", options, [floats(2, 3, 4, 2)]) for options in vary(start_dim=[1, 0, 2], end_dim=[-1, 2])),
-    *(LayerCase("Dropout", {"p": p}, [floats(2, 3)], train=train) for p, train in [(0.5, False), (0.0, True)]),
+    *(
+        LayerCase(name, {"p": p}, [floats(2, 3)], train=train)
+        for name in ("Dropout", "AlphaDropout", "FeatureAlphaDropout")
+        for p, train in [(0.5, False), (0.0, True)]
+    ),
+    *(
+        LayerCase(f"Dropout{axes}d", {"p": p}, [floats(2, 3, *(4, 5, 6)[:axes])], train=train)
+        for axes in (1, 2, 3)
+        for p, train in [(0.5, False), (0.0, True), (1.0, True)]
+    ),
 ]

@@ -14,6 +14,13 @@ KEEP_FROM = 8
 """From this cost on, what is needed in a later phase is kept in memory rather than made again."""
 
 
+FEWEST = 8
+"""If it makes so many units, the slowest axis is cut, so that each is one piece of memory, or else the longest."""
+
+ROWS = 8
+"""Where there are many units, they are multiples of so many elements: products can be cut likewise."""
+
+
 @dataclass
 class Phases:
     """When what is computed: `ready[node]` is the phase before which an outer value is there, or in which an inner one
@@ -111,11 +118,14 @@ def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> F
         return Frame(vector, lanes, outer, inner, *cut, rows)
     if not outer:
         return Frame(vector, lanes, outer, inner, -1, 1)
-    axis = max(outer, key=lambda a: group.axes[a])
+    slow = [a for a in outer if group.axes[a] >= FEWEST]
+    axis = slow[0] if slow else max(outer, key=lambda a: group.axes[a])
     work = 1
     for a in axes:
         work *= group.axes[a] if a != axis else 1
     block = max(1, 256 // max(work, 1))
+    if group.axes[axis] >= 32 * ROWS:
+        block = max(block, -(-group.axes[axis] // (64 * ROWS)) * ROWS)
     if axis in (vector, rows):
         block = -(-block // lanes) * lanes
     return Frame(vector, lanes, outer, inner, axis, block, rows)

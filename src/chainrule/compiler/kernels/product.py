@@ -20,6 +20,9 @@ from chainrule.native.target import Target
 SMALLEST_CUT, PIECES, LINE = 8, 4, 64
 """Rows of the smallest unit of work, into how many units rows are cut at most, and bytes of a cache line."""
 
+DEAREST_CUT = 1.5
+"""How many times as long a product may take in units that save waiting for other threads."""
+
 
 @functools.cache
 def plan(contraction: Contraction, target: Target, axis: str | None = None, block: int | None = None) -> Plan:
@@ -62,7 +65,8 @@ def product_frame(group: Group, target: Target, wanted: Sequence[tuple[int, int]
     for axis, block in wanted:
         if axis in names and axis >= 0:
             chosen = plan(product.contraction, target, axis=names[axis], block=block)
-            if chosen.units > 1 and chosen.block == block:
+            dear = chosen.cycles > DEAREST_CUT * plan(product.contraction, target).cycles
+            if chosen.units > 1 and chosen.block == block and not dear:
                 return ProductFrame(product, chosen, axis, block, rows, columns)
     for axis in _surviving_axes(group):
         if axis in names and axis >= 0:

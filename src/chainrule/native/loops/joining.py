@@ -34,16 +34,23 @@ def concat_units(*inputs: TensorType, axis: int) -> int:
 
 def concat_loops(job: Job, axis: int) -> None:
     """out[*o, start + j, *i] = x[*o, j, *i] for each input x, which starts where the one before it ends."""
-    f, out = job.f, job.outputs[0]
+    f, order = job.f, sorted(range(len(job.outputs[0].shape)), key=lambda a: -job.outputs[0].place.strides[a])
     units = concat_units(*(TensorType(x.dtype, x.shape) for x in job.inputs), axis=axis)
+    out, *inputs = (_permuted(x, order) for x in (job.outputs[0], *job.inputs))
+    axis = order.index(axis)
     step, start = row_major(out.shape).strides[axis], 0
     with f.loop(f.begin, f.end) as loop:
-        for _, neighbours in groupby(job.inputs, key=lambda x: x.place):
+        for _, neighbours in groupby(inputs, key=lambda x: x.place):
             alike = list(neighbours)
             length = step * alike[0].shape[axis]
             if size_of(alike[0].shape):
                 _copy(f, alike, out, start, length, loop.index, units)
             start += length * len(alike)
+
+
+def _permuted(x: Operand, order: Sequence[int]) -> Operand:
+    shape, strides = ([values[axis] for axis in order] for values in (x.shape, x.place.strides))
+    return view(x, tuple(shape), tuple(strides))
 
 
 def _copy(f: Function, xs: Sequence[Operand], out: Operand, start: int, length: int, unit: Index, units: int) -> None:

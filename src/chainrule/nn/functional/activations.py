@@ -1,21 +1,32 @@
-"""Activations that are made of several operations, as functions; `relu`, `sigmoid`, `tanh`, `softplus` are operations.
+"""Activations that are made of several operations, and distances, as functions.
 
-At kinks the derivative is the one that PyTorch takes.
+`relu`, `sigmoid`, `tanh` and `softplus` are operations. At kinks the derivative is the one that PyTorch takes.
 """
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import inf, pi, sqrt
 from typing import Literal
 
 from chainrule import ops
-from chainrule.errors import DefinitionError
+from chainrule.errors import DefinitionError, ShapeError
 from chainrule.ops.aggregate import log_softmax as log_softmax
 from chainrule.ops.aggregate import softmax as softmax
+from chainrule.ops.reduce import real
 from chainrule.tensor import Tensor, TensorLike, as_tensor
+from chainrule.types import normalize_axis
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def softmin(x: TensorLike, axis: int = -1) -> Tensor:
+    """exp(-x) / sum(exp(-x)) along an axis: large where x is small.
+
+    >>> softmin([0.0, 0.0])
+    tensor([0.5, 0.5], f32[2])
+    """
+    return softmax(ops.negative(x), axis)
 
 
 def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
@@ -28,6 +39,28 @@ def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
     return ops.where(x > 0, x, x * negative_slope)
 
 
+def prelu(x: TensorLike, weight: TensorLike) -> Tensor:
+    """x where it is positive, else weight x. He, Zhang, Ren & Sun, ICCV 2015.
+
+    Args:
+        x: any shape, [N, C, ...] if there are several weights.
+        weight: one number, or one for each channel C.
+
+    Raises `ShapeError` for another number of weights.
+
+    >>> prelu([[-1.0, -1.0, 2.0]], [0.1, 0.2, 0.3])
+    tensor([[-0.1, -0.2,  2. ]], f32[1, 3])
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if weight.size not in (1, channels):
+        raise ShapeError(
+            f"prelu: one weight or one for each of {channels} channels of {x.type} is needed, not {weight.type}"
+        )
+    per_channel = weight.reshape((-1, *(1,) * (x.ndim - 2)) if weight.size > 1 else ())
+    return ops.where(x > 0, x, x * per_channel)
+
+
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x where it is positive, else alpha (exp(x) - 1). Clevert, Unterthiner & Hochreiter, ICLR 2016.
 
@@ -37,6 +70,17 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     x = as_tensor(x)
     positive = x > 0
     return ops.where(positive, x, alpha * ops.expm1(ops.where(positive, 0.0, x)))  # exp of a large x is never taken
+
+
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """x where it is positive, else alpha (exp(x / alpha) - 1): an `elu` whose slope does not jump. Barron, 2017.
+
+    >>> celu([-1.0, 2.0], 0.5)
+    tensor([-0.43233237,  2.        ], f32[2])
+    """
+    x = as_tensor(x)
+    positive = x > 0
+    return ops.where(positive, x, alpha * ops.expm1(ops.where(positive, 0.0, x) / alpha))
 
 
 def selu(x: TensorLike) -> Tensor:
@@ -95,3 +139,158 @@ def hardtanh(x: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     """
     x = as_tensor(x)
     return ops.where((x <= min_val) | (x >= max_val), ops.clip(x.detach(), min_val, max_val), x)
+
+
+def relu6(x: TensorLike) -> Tensor:
+    """x between 0 and 6, else the nearer bound. Howard et al., "MobileNets", 2017.
+
+    >>> relu6([-1.0, 2.0, 7.0])
+    tensor([0., 2., 6.], f32[3])
+    """
+    return hardtanh(x, 0.0, 6.0)
+
+
+def hardsigmoid(x: TensorLike) -> Tensor:
+    """relu6(x + 3) / 6: straight lines in the place of `sigmoid`. Howard et al., "MobileNetV3", ICCV 2019.
+
+    >>> hardsigmoid([-4.0, 0.0, 1.5])
+    tensor([0.  , 0.5 , 0.75], f32[3])
+    """
+    return relu6(as_tensor(x) + 3.0) / 6.0
+
+
+def hardswish(x: TensorLike) -> Tensor:
+    """x hardsigmoid(x). Howard et al., "MobileNetV3", ICCV 2019.
+
+    >>> hardswish([-4.0, 1.0, 4.0])
+    tensor([-0.       ,  0.6666667,  4.       ], f32[3])
+    """
+    x = as_tensor(x)
+    return x * hardsigmoid(x)
+
+
+def threshold(x: TensorLike, threshold: float, value: float) -> Tensor:
+    """x where it is above a threshold, else a value.
+
+    >>> threshold([0.5, 1.5], 1.0, -2.0)
+    tensor([-2. ,  1.5], f32[2])
+    """
+    x = as_tensor(x)
+    return ops.where(x <= threshold, value, x)
+
+
+def hardshrink(x: TensorLike, lambd: float = 0.5) -> Tensor:
+    """x, but 0 from -lambd to lambd.
+
+    >>> hardshrink([-1.0, 0.3, 2.0])
+    tensor([-1.,  0.,  2.], f32[3])
+    """
+    x = as_tensor(x)
+    return ops.where((x >= -lambd) & (x <= lambd), 0.0, x)
+
+
+def softshrink(x: TensorLike, lambd: float = 0.5) -> Tensor:
+    """x moved by lambd towards 0, and 0 from -lambd to lambd.
+
+    >>> softshrink([-1.0, 0.3, 2.0])
+    tensor([-0.5,  0. ,  1.5], f32[3])
+    """
+    x = as_tensor(x)
+    return ops.where((x >= -lambd) & (x <= lambd), 0.0, x - ops.clip(x.detach(), -lambd, lambd))
+
+
+def softsign(x: TensorLike) -> Tensor:
+    """x / (1 + |x|).
+
+    >>> softsign([-1.0, 3.0])
+    tensor([-0.5 ,  0.75], f32[2])
+    """
+    x = as_tensor(x)
+    return x / (1.0 + ops.abs(x))
+
+
+def logsigmoid(x: TensorLike) -> Tensor:
+    """log(1 / (1 + exp(-x))), exact for x of any size.
+
+    >>> logsigmoid([-1e4, 0.0])
+    tensor([-1.000000e+04, -6.931472e-01], f32[2])
+    """
+    return -ops.softplus(-as_tensor(x))
+
+
+def tanhshrink(x: TensorLike) -> Tensor:
+    """x - tanh(x).
+
+    >>> tanhshrink([0.0, 2.0])
+    tensor([0.       , 1.0359724], f32[2])
+    """
+    x = as_tensor(x)
+    return x - ops.tanh(x)
+
+
+def glu(x: TensorLike, axis: int = -1) -> Tensor:
+    """a sigmoid(b) for the halves a, b of x along an axis. Dauphin, Fan, Auli & Grangier, ICML 2017.
+
+    Raises `ShapeError` for an axis of odd size.
+
+    >>> glu([3.0, 0.0])
+    tensor([1.5], f32[1])
+    """
+    a, b = _halves("glu", x, axis)
+    return a * ops.sigmoid(b)
+
+
+def swiglu(x: TensorLike, axis: int = -1) -> Tensor:
+    """silu(a) b for the halves a, b of x along an axis. Shazeer, "GLU variants improve transformer", 2020.
+
+    The gate is the first half, where that of `glu` is the second. Raises `ShapeError` for an axis of odd size.
+
+    >>> swiglu([2.0, 3.0])
+    tensor([5.2847824], f32[1])
+    """
+    a, b = _halves("swiglu", x, axis)
+    return silu(a) * b
+
+
+def _halves(name: str, x: TensorLike, axis: int) -> list[Tensor]:
+    x = as_tensor(x)
+    if not x.ndim or x.shape[axis := normalize_axis(axis, x.ndim)] % 2:
+        raise ShapeError(f"{name}: an axis of even size is needed, and axis {axis} of {x.type} has none")
+    return ops.split(x, 2, axis)
+
+
+def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> Tensor:
+    """sum(x1 x2) / (|x1| |x2|) along an axis: the cosine of the angle between vectors. A norm counts as eps at least.
+
+    >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
+    tensor([0.70710677], f32[1])
+    """
+    return ops.sum(_unit(real(x1), axis, eps) * _unit(real(x2), axis, eps), axis)
+
+
+def _unit(x: Tensor, axis: int, eps: float) -> Tensor:
+    """x / max(|x|, eps) along an axis."""
+    squares = ops.sum(ops.square(x), axis, keepdims=True)
+    short = squares <= eps * eps
+    return x * ops.where(short, 1.0 / eps, ops.rsqrt(ops.where(short, 1.0, squares)))
+
+
+def pairwise_distance(
+    x1: TensorLike, x2: TensorLike, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False
+) -> Tensor:
+    """(sum of |x1 - x2 + eps|^p)^(1/p) along the last axis; for p = infinity, the largest difference.
+
+    Where two vectors differ by nothing at all, eps included, the gradient is 0.
+
+    >>> pairwise_distance([[3.0, 4.0]], [[0.0, 0.0]], eps=0.0)
+    tensor([5.], f32[1])
+    """
+    apart = ops.abs(real(x1) - real(x2) + eps)
+    if p == inf:
+        return ops.max(apart, -1, keepdims=keepdims)
+    if p == 1.0:
+        return ops.sum(apart, -1, keepdims=keepdims)
+    powers = ops.sum(ops.square(apart) if p == 2.0 else apart**p, -1, keepdims=keepdims)
+    equal = powers == 0.0
+    safe = ops.where(equal, 1.0, powers)
+    return ops.where(equal, 0.0, ops.sqrt(safe) if p == 2.0 else safe ** (1.0 / p))
