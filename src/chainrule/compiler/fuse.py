@@ -23,6 +23,9 @@ from chainrule.types import TensorType
 EXPENSIVE = 8
 """From this cost on a node is computed once and kept, rather than made again where it is needed."""
 
+MOST_READ = 2
+"""What reads more buffers than that, and is needed more than once, is computed once and kept: the running sum of residual
+blocks would else be made again in each block, from all that was ever added to it."""
 
 KINDS: dict[type, Kind] = {Contract: "product", Convolve: "sweep", Native: "native", Loop: "scan"}
 
@@ -57,6 +60,24 @@ class Fusion:
                 found |= {x.base for x in node.inputs}
             if id(node) in self.results or (node.op is not None and _cost(node) >= EXPENSIVE):
                 found.add(node.base)
+        return found | self._gathering(found)
+
+    def _gathering(self, kept: set[Node]) -> set[Node]:
+        """Elementwise nodes that are needed more than once and read many buffers of their own size."""
+        found: set[Node] = set()
+        users: dict[Node, set[Node]] = {}
+        for node in self.ir.nodes:
+            for x in node.inputs:
+                users.setdefault(x.base, set()).add(node)
+        reads: dict[Node, frozenset[Node]] = {}  # what an elementwise node would read if it were made again
+        for node in self.ir.nodes:
+            if node.op is None or node.base is not node or not isinstance(node.op.kernel, Map) or node in kept:
+                continue
+            inputs = {x.base for x in node.inputs if x.base.type.size == node.type.size > 1}
+            reads[node] = frozenset().union(*(reads.get(x, frozenset((x,))) for x in inputs))
+            if len(reads[node]) > MOST_READ and len(users.get(node, ())) > 1:
+                found.add(node)
+                del reads[node]
         return found
 
     def _late(self) -> set[Node]:
@@ -208,7 +229,7 @@ class Fusion:
         for node in attempt.new:
             for x in node.inputs:
                 where = None if x.base in attempt.where else aligned(node, x, attempt.where[node])
-                if where is not None:
+                if where is not None and any(a >= 0 for a in where):  # who reads the same number is of no interest
                     self.readers.setdefault(x.base, {}).setdefault(attempt.group, where)
 
     def _place_reduction(self, node: Node) -> None:
