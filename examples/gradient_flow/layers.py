@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 from sklearn.datasets import load_digits
 from theory import gradient_norms
+from training import Outcome, Rows, fit, relative
 
 import chainrule as cr
 from chainrule import losses, nn, optim
@@ -17,7 +18,6 @@ from chainrule.nn.initializers import normal
 WIDTH = 64
 """Of all layers; the images have as many pixels."""
 
-BATCH = 64
 ACTIVATIONS: dict[str, Callable[[cr.Tensor], cr.Tensor]] = {"sigmoid": cr.sigmoid, "tanh": cr.tanh, "relu": cr.relu}
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch norm": nn.BatchNorm1d, "layer norm": nn.LayerNorm}
 
@@ -29,44 +29,45 @@ class Design:
     Attributes:
         name: in the table and the picture.
         remedy: the panel of the picture.
-        block: "plain", f(W h + b), or "residual", h + W f(h).
         activation: f.
         depth: number of layers.
         weights: variance of a first weight times the width; None for the default, 1/3, where biases vary as well.
         norm: "batch norm" or "layer norm" of what enters the activation.
+        residual: whether a layer is h + W f(norm(h)) + b rather than f(norm(W h + b)).
     """
 
     name: str
     remedy: str
-    block: str
     activation: str
-    depth: int
+    depth: int = 30
     weights: float | None = None
     norm: str | None = None
+    residual: bool = False
 
     def predicted(self) -> np.ndarray:
         """The norm of the gradient by layer, as a multiple of that at the last layer."""
         weights, biases = (1 / 3, 1 / 3 / WIDTH) if self.weights is None else (self.weights, 0.0)
-        return gradient_norms(
-            self.block, self.activation, self.depth, weights, biases, normalised=self.norm is not None
-        )
+        if self.norm == "batch norm":
+            biases = 0.0  # the same for all rows of a batch
+        block = "residual" if self.residual else "plain"
+        return gradient_norms(block, self.activation, self.depth, weights, biases, normalised=self.norm is not None)
 
 
-SMALL, GLOROT, HE = None, 1.0, 2.0
+GLOROT, HE = 1.0, 2.0
 DESIGNS = [
-    Design("sigmoid", "No remedy", "plain", "sigmoid", 30),
-    Design("tanh", "No remedy", "plain", "tanh", 30),
-    Design("relu", "No remedy", "plain", "relu", 30),
-    Design("tanh, Glorot", "Initialisation", "plain", "tanh", 30, GLOROT),
-    Design("relu, He", "Initialisation", "plain", "relu", 30, HE),
-    Design("tanh, four times Glorot", "Initialisation", "plain", "tanh", 30, 4 * GLOROT),
-    Design("sigmoid, Glorot", "Initialisation", "plain", "sigmoid", 30, GLOROT),
-    Design("sigmoid, batch norm", "Normalisation", "plain", "sigmoid", 30, norm="batch norm"),
-    Design("tanh, layer norm", "Normalisation", "plain", "tanh", 30, norm="layer norm"),
-    Design("tanh, batch norm", "Normalisation", "plain", "tanh", 30, norm="batch norm"),
-    Design("relu, Glorot, plain", "Residuals", "plain", "relu", 100, GLOROT),
-    Design("residual", "Residuals", "residual", "relu", 100, HE),
-    Design("residual, layer norm", "Residuals", "residual", "relu", 100, HE, "layer norm"),
+    Design("sigmoid", "No remedy", "sigmoid"),
+    Design("tanh", "No remedy", "tanh"),
+    Design("relu", "No remedy", "relu"),
+    Design("sigmoid, Glorot", "Initialisation", "sigmoid", weights=GLOROT),
+    Design("tanh, Glorot", "Initialisation", "tanh", weights=GLOROT),
+    Design("relu, He", "Initialisation", "relu", weights=HE),
+    Design("tanh, 4 x Glorot", "Initialisation", "tanh", weights=4 * GLOROT),
+    Design("sigmoid, batch norm", "Normalisation", "sigmoid", norm="batch norm"),
+    Design("tanh, layer norm", "Normalisation", "tanh", norm="layer norm"),
+    Design("relu, layer norm", "Normalisation", "relu", norm="layer norm"),
+    Design("plain, Glorot", "Residuals, 100 layers", "relu", 100, GLOROT),
+    Design("residual", "Residuals, 100 layers", "relu", 100, HE, residual=True),
+    Design("residual, layer norm", "Residuals, 100 layers", "relu", 100, HE, "layer norm", residual=True),
 ]
 
 
@@ -80,85 +81,52 @@ class Layer(nn.Module):
             self.linear.bias.assign(cr.zeros(WIDTH))
         self.norm = nn.Identity() if design.norm is None else NORMS[design.norm](WIDTH)
         self.activation = ACTIVATIONS[design.activation]
-        self.residual = design.block == "residual"
+        self.residual = design.residual
 
     def forward(self, h: cr.Tensor) -> cr.Tensor:
+        """For h [batch, width]."""
         if self.residual:
             return h + self.linear(self.activation(self.norm(h)))
         return self.activation(self.norm(self.linear(h)))
 
 
 class Network(nn.Module):
-    """Layers, and scores of the ten digits."""
+    """Layers, a norm if residuals have added up, and scores of the ten digits."""
 
     def __init__(self, design: Design) -> None:
         self.layers = [Layer(design) for _ in range(design.depth)]
+        self.norm = nn.LayerNorm(WIDTH) if design.residual and design.norm else nn.Identity()
         self.head = nn.Linear(WIDTH, 10)
 
     def forward(self, x: cr.Tensor, added: list[cr.Tensor] | None = None) -> cr.Tensor:
         """Scores [batch, 10]. What is added to the outputs of layers is zero: its gradient is theirs."""
         for i, layer in enumerate(self.layers):
             x = layer(x) if added is None else layer(x) + added[i]
-        return self.head(x)
+        return self.head(self.norm(x))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a network.
-
-    Attributes:
-        measured: norm of the gradient by layer or step before training, as a multiple of that at the last.
-        predicted: the same by theory.
-        losses: of all updates.
-        accuracy: on rows that it was not trained on.
-        norms: of the whole gradient, at all updates.
-    """
-
-    name: str
-    remedy: str
-    measured: np.ndarray
-    predicted: np.ndarray
-    losses: np.ndarray
-    accuracy: float
-    norms: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-
-def digits() -> tuple[np.ndarray, ...]:
-    """Images [rows, 64] of mean 0 and mean square 1 with their labels, 1,500 to train on and 297 to test."""
+def digits() -> tuple[Rows, Rows]:
+    """Images of mean 0 and mean square 1 [rows, 64] with their digits: 1,500 to train on and 297 others."""
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(x))
-    x = x[order].astype(np.float32)
+    x, y = x[order].astype(np.float32), y[order]
     x = (x - x.mean()) / x.std()
-    return x[:1500], y[order[:1500]], x[1500:], y[order[1500:]]
+    return (x[:1500], y[:1500]), (x[1500:], y[1500:])
 
 
 def gradient_by_layer(network: Network, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The norm of the gradient with respect to the output of each layer, as a multiple of that at the last."""
     added = [cr.zeros((len(x), WIDTH)) for _ in network.layers]
     found = cr.grad(lambda added: losses.cross_entropy(network(x, added), y))(added)
-    norms = np.array([np.linalg.norm(np.asarray(g.numpy(), np.float64)) for g in found])
-    return norms / norms[-1]
+    return relative(np.stack([g.numpy() for g in found]))
 
 
-def train(design: Design, epochs: int) -> Outcome:
+def outcome(design: Design, updates: int) -> Outcome:
     """Measure the gradient of a network, then train it by gradient descent with momentum."""
     cr.random.seed(0)
-    x, y, x_test, y_test = digits()
+    rows, unseen = digits()
     network = Network(design)
-    optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-
-    @cr.compile
-    def step(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
-        loss = losses.cross_entropy(network(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    measured = gradient_by_layer(network, x[:BATCH], y[:BATCH])
-    rng = np.random.default_rng(1)
-    order = np.concatenate([rng.permutation(len(x) // BATCH * BATCH) for _ in range(epochs)])
-    found = cr.epoch(step, (x, y), order, batch_size=BATCH)
-    network.eval()
-    accuracy = float((network(cr.tensor(x_test)).numpy().argmax(1) == y_test).mean())
-    return Outcome(design.name, design.remedy, measured, design.predicted(), found, accuracy)
+    optimizer = optim.SGD(network.parameters(), lr=0.003, momentum=0.9)
+    measured = gradient_by_layer(network, rows[0][:50], rows[1][:50])
+    found = fit(network, optimizer, rows, unseen, updates)
+    return Outcome(design.name, design.remedy, f"{design.depth} layers", measured, design.predicted(), *found)

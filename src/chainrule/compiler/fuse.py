@@ -24,8 +24,8 @@ EXPENSIVE = 8
 """From this cost on a node is computed once and kept, rather than made again where it is needed."""
 
 MOST_READ = 2
-"""What reads more buffers than that, and is needed more than once, is computed once and kept: the running sum of residual
-blocks would else be made again in each block, from all that was ever added to it."""
+"""What reads more buffers than that, and is needed more than once, is computed once and kept: the running sum of
+residual blocks would else be made again in each block, from all that was ever added to it."""
 
 KINDS: dict[type, Kind] = {Contract: "product", Convolve: "sweep", Native: "native", Loop: "scan"}
 
