@@ -85,14 +85,17 @@ def recomputed_off(rule: Callable[..., Any], position: int) -> Recompute:
 def wrong_derivatives(op: Op) -> Iterator[tuple[str, Op]]:
     """Copies of an operation, each with one rule that is 1 % off."""
     vjp = op.vjp
+    if isinstance(vjp, Recompute):
+        case = draw_case(op, 0, float64, "plain", "plain")
+        for i in range(len(case.run(case.sample.inputs))):
+            yield f"output {i}", dataclasses.replace(op, vjp=recomputed_off(vjp.rule, i))
+        return
     for i in floats_among_inputs(op):
         if isinstance(vjp, tuple):
             rules = tuple(one_rule_off(rule) if i == j else rule for j, rule in enumerate(vjp))
             yield f"rule {i}", dataclasses.replace(op, vjp=rules)
         elif isinstance(vjp, JointRule):
             yield f"cotangent {i}", dataclasses.replace(op, vjp=joint_rule_off(vjp.rule, i))
-        elif isinstance(vjp, Recompute):
-            yield f"output {i}", dataclasses.replace(op, vjp=recomputed_off(vjp.rule, i))
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)

@@ -107,6 +107,7 @@ class Native:
         picks: whether of the first input only as many elements are read as the output has.
         follows: the input whose order of axes in memory the outputs take, if they have as many axes; without it, and
             all others, outputs are in row-major order.
+        together: whether other inputs of as many axes are copied if they are in another order than that.
         micro: `micro(target, *types of the inputs, **attributes)` names the micro-kernels of matrix products that the
             body calls: their addresses are in `job.micro`.
     """
@@ -117,6 +118,7 @@ class Native:
     flops: Units | None = None
     picks: bool = False
     follows: int | None = None
+    together: bool = False
     micro: Callable[..., Sequence[MicroKernel]] | None = None
 
 

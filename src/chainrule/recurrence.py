@@ -157,9 +157,10 @@ def _pull(
     found = apply_several(RECURRENCE_BACK, weight, *starts, *outputs, *filled, cell=cell)
     by_input, by_product = found[0], found[1 if kind.split else 0]
     steps, batch, width = projected.shape
-    earlier = outputs[0][:-1].reshape((steps - 1) * batch, weight.shape[1])  # the last step's state enters no product
-    by_weight = by_product[1:].reshape((steps - 1) * batch, width).T @ earlier + by_product[0].T @ starts[0]
-    return [by_input, by_weight, sum(by_product, (0, 1)), *found[-kind.states :]]
+    rows = by_product.reshape(steps * batch, width)
+    earlier = outputs[0].reshape(steps * batch, weight.shape[1])[: (steps - 1) * batch]  # the last state enters none
+    by_weight = rows[batch:].T @ earlier + rows[:batch].T @ starts[0]
+    return [by_input, by_weight, sum(rows, 0), *found[-kind.states :]]
 
 
 def _draw_cell(draw: Draw) -> tuple[str, int, int, int]:

@@ -142,7 +142,7 @@ def test_a_long_chain_is_one_kernel_and_takes_no_recursion() -> None:
     assert len(group.nodes) == 6000
 
 
-def test_a_running_sum_is_kept_and_not_made_again_from_all_that_was_added() -> None:
+def test_kernels_of_deep_residual_networks_do_not_grow_with_the_depth() -> None:
     def network(depth: int) -> Callable[..., Any]:
         def function(x: Any, w: Any) -> Any:
             for _ in range(depth):

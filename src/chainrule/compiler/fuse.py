@@ -23,11 +23,11 @@ from chainrule.types import TensorType
 EXPENSIVE = 8
 """From this cost on a node is computed once and kept, rather than made again where it is needed."""
 
-MOST_READ = 2
-"""What reads more buffers than that, and is needed more than once, is computed once and kept: the running sum of
-residual blocks would else be made again in each block, from all that was ever added to it."""
 
 KINDS: dict[type, Kind] = {Contract: "product", Convolve: "sweep", Native: "native", Loop: "scan"}
+
+MOST_SOURCES = 2
+"""From so many large tensors a node with several users is still made again where it is needed."""
 
 
 class Fusion:
@@ -63,21 +63,24 @@ class Fusion:
         return found | self._gathering(found)
 
     def _gathering(self, kept: set[Node]) -> set[Node]:
-        """Elementwise nodes that are needed more than once and read many buffers of their own size."""
+        """Nodes with several users that would be made again from more than two tensors as large as they are.
+
+        A chain of sums, as along the residual blocks of a network, would else be added up from its start again in
+        every block.
+        """
         found: set[Node] = set()
-        users: dict[Node, set[Node]] = {}
+        behind: dict[Node, set[Node]] = {}  # what a node that is made again where it is needed is read from
         for node in self.ir.nodes:
-            for x in node.inputs:
-                users.setdefault(x.base, set()).add(node)
-        reads: dict[Node, frozenset[Node]] = {}  # what an elementwise node would read if it were made again
-        for node in self.ir.nodes:
-            if node.op is None or node.base is not node or not isinstance(node.op.kernel, Map) or node in kept:
+            if node.op is None or node.base is not node or not isinstance(node.op.kernel, Map):
                 continue
-            inputs = {x.base for x in node.inputs if x.base.type.size == node.type.size > 1}
-            reads[node] = frozenset().union(*(reads.get(x, frozenset((x,))) for x in inputs))
-            if len(reads[node]) > MOST_READ and len(users.get(node, ())) > 1:
+            bases = {x.base for x in node.inputs if x.base.type.size >= node.type.size}
+            sources = {y for x in bases for y in behind.get(x, {x})}
+            if node in kept:
+                continue
+            if len(sources) > MOST_SOURCES and len(node.users) > 1:
                 found.add(node)
-                del reads[node]
+            else:
+                behind[node] = sources
         return found
 
     def _late(self) -> set[Node]:

@@ -9,6 +9,7 @@ side by side. All else follows its inputs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from chainrule.compiler.ir import Ir, Node, reachable
@@ -75,6 +76,9 @@ def _place(node: Node, ir: Ir, target: Target) -> None:
         assert isinstance(kernel, Native | Loop), node
         if isinstance(kernel, Loop):
             node.inputs = tuple([x if x.place.is_contiguous else copied(x) for x in node.inputs])
+        elif kernel.together and kernel.follows is not None:
+            order = order_of(node.inputs[kernel.follows].place)
+            node.inputs = tuple([_in_order(x, order) for x in node.inputs])
         if not isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
             node.place = output_place(node, node.type.shape)
 
@@ -90,11 +94,17 @@ def output_place(node: Node, shape: Shape) -> Strided:
     return row_major(shape)
 
 
-def copied(x: Node) -> Node:
-    """A copy in row-major order."""
+def copied(x: Node, order: Order | None = None) -> Node:
+    """A copy, in row-major order unless another one is wanted."""
     made = Node(x.type, REGISTRY["identity"], (x,), {}, source=x.source)
-    made.base, made.place = made, row_major(x.type.shape)
+    made.base, made.place = made, dense(x.type.shape, range(x.type.ndim) if order is None else order)
     return made
+
+
+def _in_order(x: Node, order: Order) -> Node:
+    """An input of as many axes, copied unless its elements lie in an order; repeated ones lie in any."""
+    strides = [x.place.strides[a] for a in order if x.type.shape[a] > 1] if x.type.ndim == len(order) else []
+    return x if all(a >= b for a, b in itertools.pairwise(strides)) else copied(x, order)
 
 
 def _as_result(x: Node) -> Node:

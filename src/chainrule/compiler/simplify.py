@@ -9,6 +9,7 @@ No rewrite changes a result beyond rounding; all but those that say so keep ever
     x * 1, x / 1                        x
     negative(negative(x))               x
     x + negative(y)                     x - y
+    f(reshape(matrix), ...), elementwise    reshape(f(matrix, ...)): see `flatten`
     pad(x) + pad(y), side by side       concat(x, y), padded; zeros may lose their sign
     x / c for a power of two c          x * (1 / c)
     where(c, x, x)                      x
@@ -28,8 +29,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.compiler.flatten import on_matrix
 from chainrule.compiler.ir import Ir, Node, leaf, nodes_of, reachable
 from chainrule.graph import Graph
+from chainrule.kernel import Map
 from chainrule.op import REGISTRY, Op
 from chainrule.sources import Source
 from chainrule.types import Array, Shape, TensorType, bool_, size_of
@@ -89,12 +92,16 @@ class Simplifier:
     ) -> Node:
         """A node for an operation: a simpler one, one that exists, or a new one."""
         inputs = tuple([self.constant(x) if x.value is not None else x for x in inputs])
+        call = Made(self, op.name, inputs, attributes, type, source)
         rule = RULES.get(op.name)
-        simpler = None if rule is None else rule(Made(self, op.name, inputs, attributes, type, source))
+        simpler = None if rule is None else rule(call)
         if simpler is not None:
             return simpler
         if op.name == "identity":  # a wall between what is computed twice on purpose, as by checkpoint
             return Node(type, op, inputs, attributes, source=source)
+        flat = on_matrix(call) if isinstance(op.kernel, Map) and op.name in REGISTRY else None
+        if flat is not None:
+            return flat
         if _folds(op, inputs, type):
             with np.errstate(all="ignore"):
                 value = np.asarray(op.numpy(*[cast("Array", x.value) for x in inputs], **attributes))

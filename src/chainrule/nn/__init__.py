@@ -31,6 +31,7 @@ from chainrule.nn.adaptive import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from chainrule.nn.attention import MultiheadAttention
 from chainrule.nn.batch_normalization import (
     BatchNorm,
     BatchNorm1d,
@@ -41,6 +42,7 @@ from chainrule.nn.batch_normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from chainrule.nn.cache import KeyValueCache
 from chainrule.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
 from chainrule.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from chainrule.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
@@ -101,9 +103,12 @@ from chainrule.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from chainrule.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from chainrule.nn.recurrent import GRU, LSTM, RNN
 from chainrule.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from chainrule.nn.resampling import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold, Upsample
+from chainrule.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder
+from chainrule.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
 from chainrule.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
@@ -173,6 +178,7 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -180,6 +186,7 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -198,6 +205,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -218,9 +226,11 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Residual",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -232,6 +242,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -18,7 +18,7 @@ from chainrule.nn.initializers import uniform
 from chainrule.nn.module import Module, Parameter
 from chainrule.ops.gather import as_indices, known_value
 from chainrule.recurrence import recurrence, step
-from chainrule.tensor import Tensor, TensorLike, as_tensor
+from chainrule.tensor import Tensor, TensorLike, as_tensor, operands
 from chainrule.types import DTypeLike, float32
 
 
@@ -103,19 +103,19 @@ class _Recurrent(Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """One layer in one direction: what it makes of each step, and its last states."""
         is_reverse = suffix.endswith("_reverse")
-        weights = {name: getattr(self, name + suffix) for name in ("weight_ih", "weight_hh")}
         steps, batch, entering = x.shape
-        projected = x.reshape(steps * batch, entering) @ weights["weight_ih"].T
+        projected = x.reshape(steps * batch, entering) @ getattr(self, "weight_ih" + suffix).T
         if self.bias:  # before the steps are told apart, so that it is added where the product is made
             projected = projected + getattr(self, "bias_ih" + suffix)
         projected = projected.reshape(steps, batch, projected.shape[-1])
         if is_reverse:  # after the product, whose operands stay as they are
             projected = _reversed(projected, lengths)
         bias = getattr(self, "bias_hh" + suffix) if self.bias else ops.zeros(projected.shape[-1:], projected.dtype)
+        projected, weight, bias, *starts = operands(projected, getattr(self, "weight_hh" + suffix), bias, *starts)
         if self.proj_size:
-            found = _projecting(projected, weights["weight_hh"], bias, getattr(self, "weight_hr" + suffix), starts)
+            found = _projecting(projected, weight, bias, getattr(self, "weight_hr" + suffix), starts)
         else:
-            found = recurrence(self._cell, projected, weights["weight_hh"], bias, starts)
+            found = recurrence(self._cell, projected, weight, bias, starts)
         if lengths is None:
             last = [s[-1] for s in found]
         else:

@@ -2,6 +2,7 @@
 
 from chainrule.ops.aggregate import logsumexp, prod, std, var
 from chainrule.ops.arithmetic import add, divide, floor_divide, multiply, negative, remainder, subtract
+from chainrule.ops.attention import attention
 from chainrule.ops.cast import cast, identity, stop_gradient
 from chainrule.ops.comparison import (
     equal,
@@ -67,6 +68,7 @@ __all__ = [
     "asin",
     "atan",
     "atan2",
+    "attention",
     "avg_pool",
     "broadcast_arrays",
     "broadcast_to",

@@ -124,7 +124,7 @@ WINDOW_PICK = define(
     infer=_pick_type,
     numpy=_window_pick,
     vjp=(_pick_back, None),
-    kernel=Native(window_pick_loops, pool_units, follows=0),
+    kernel=Native(window_pick_loops, pool_units, follows=1, together=True),
     samples=_draw_pick,
 )
 
@@ -161,7 +161,7 @@ WINDOW_PLACE = define(
     infer=_place_type,
     numpy=_window_place,
     vjp=(_place_back, None),
-    kernel=Native(window_place_loops, unpool_units, follows=0),
+    kernel=Native(window_place_loops, unpool_units, follows=1, together=True),
     samples=_draw_place,
 )
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, cast
 
 from chainrule import ops
 from chainrule.errors import DefinitionError
+from chainrule.nn.batch_normalization import BatchNorm
 from chainrule.nn.checks import number
 from chainrule.nn.module import Module
-from chainrule.nn.batch_normalization import BatchNorm
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, tensor
 from chainrule.types import bfloat16, float32

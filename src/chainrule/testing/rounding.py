@@ -5,11 +5,12 @@ stated here in units in the last place (ulps):
 
     exponentials, logarithms, powers, trigonometric functions, erf      ULPS ulps of the result
     sums: sum, matmul, convolutions, cumulative_sum, scattered ones     n ulps of the sum of the terms' sizes
+    several steps at once: attention and its derivative                 n ulps of each input
     arithmetic on what has errors already                               1 ulp of the result
 
-where n is the number of terms, since these may be added in any order; for the same reason the sign of a sum that is
-zero is uncertain. The last line is there because a result may happen to depend on an error by its roundings alone, as
-at the top of a parabola. An operation that is many in one has the errors of those.
+where n is the number of terms, for attention the size of the longest axis. Terms may be added in any order, so that
+the sign of a sum that is zero is uncertain, too. The last line is there because a result may happen to depend on an
+error by its roundings alone, as at the top of a parabola. An operation that is many in one has the errors of those.
 
 What such an error does to the results depends on all that follows: it may vanish in a sum or be blown up by a
 difference, and where there is a jump (floor, a comparison, sorting, a cast to integers or to bfloat16) it does either
@@ -60,6 +61,9 @@ SUMS = frozenset({
 
 ADDED = frozenset({"take_along_axis"})
 """Operations that only move numbers, but may be carried out as a sum of one number and zeros."""
+
+STEPS = frozenset({"attention", "attention_backward"})
+"""Operations of several steps."""
 
 ARITHMETIC = frozenset({
     "add", "divide", "multiply", "reciprocal", "rsqrt", "sqrt", "square", "subtract",
@@ -122,7 +126,7 @@ def rounded(
             given = [known[id(x)] for x in node.inputs]
             inexact = any(id(x) in tainted for x in node.inputs)
             known[id(node)] = _value(node.op, given, node.attributes, rng, inexact)
-            made = node.op.name in INEXACT or node.op.name in SUMS or node.op.name in MADE_OF
+            made = node.op.name in INEXACT or node.op.name in SUMS | STEPS or node.op.name in MADE_OF
             if inexact or made or "graph" in node.attributes:
                 tainted.add(id(node))
     return [np.asarray(known[id(x)]) for x in graph.results]
@@ -136,6 +140,8 @@ def _value(
         return tuple(rounded(attributes["graph"], inputs, rng, inexact=inexact))
     if rng is not None and op.name == "scan":
         return _loop(inputs, rng, **attributes)
+    if rng is not None and op.name in STEPS:
+        inputs = [_shaken(x, rng, max(max(y.shape, default=0) for y in inputs)) for x in inputs]
     if rng is not None and op.name in MADE_OF:
         parts = trace(lambda *xs: MADE_OF[op.name](*xs, **attributes))(*(Tensor(type_of(x), x) for x in inputs))
         return tuple(rounded(parts, inputs, rng, inexact=inexact))
@@ -156,6 +162,12 @@ def _value(
     if op.name in SUMS or op.name in ADDED:
         noisy = np.where(value == 0, value * signs, noisy)
     return noisy.astype(value.dtype)
+
+
+def _shaken(x: Array, rng: np.random.Generator, ulps: float) -> Array:
+    """Numbers with random errors of up to so many ulps."""
+    limit = ulps * float(np.finfo(x.dtype).eps)
+    return np.asarray(x * rng.uniform(1.0 - limit, 1.0 + limit, np.shape(x)), x.dtype)
 
 
 def error_of(op: Op, value: Array, inputs: Sequence[Array], attributes: dict[str, Any], inexact: bool) -> Array | None:

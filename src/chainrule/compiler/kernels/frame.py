@@ -13,6 +13,10 @@ from chainrule.native.target import Target
 KEEP_FROM = 8
 """From this cost on, what is needed in a later phase is kept in memory rather than made again."""
 
+LARGEST_KEPT = 1 << 22
+"""Bytes up to which it is: a larger tensor, such as the powers of logits over a large vocabulary, would leave the
+caches, and be as much memory as the logits themselves."""
+
 
 FEWEST = 8
 """If it makes so many units, the slowest axis is cut, so that each is one piece of memory, or else the longest."""
@@ -47,7 +51,8 @@ def keep_expensive(group: Group) -> None:
         for x in node.inputs:
             base = x.base
             late = base in group.where and group.is_inner(base) and _phase_of_use(node, when) > when[base]
-            if late and base not in group.stored and weight(base) >= KEEP_FROM:
+            small = base.type.size * base.type.dtype.itemsize <= LARGEST_KEPT
+            if late and small and base not in group.stored and weight(base) >= KEEP_FROM:
                 group.stored.append(base)
 
 

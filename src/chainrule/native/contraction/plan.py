@@ -42,6 +42,7 @@ class Plan:
         copy_a: how A is copied first: "", "rows" or "panels".
         copy_b: what of B is copied first: "", "edge" (the last columns) or "all".
         m_block, n_block, depth: how much of m, n and k is worked on at a time.
+        beside: panels of B that stay in the first cache together, so that tiles beside each other follow each other.
         kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
         scratch: bytes that a thread needs.
         cycles: what all units together will take, about.
@@ -58,6 +59,7 @@ class Plan:
     m_block: int
     n_block: int
     depth: int
+    beside: int
     kernels: tuple[MicroKernel, ...]
     scratch: int
     cycles: float
@@ -127,14 +129,15 @@ class _Planner:
         if c.m == 1 and not self.converted:
             return "", False
         if c.a[1] == 1:
-            return "panels" if self.converted or (pays and _crowded(c.a[2] * self.size)) else "", False
+            crowded = c.n >= 4 * self.lanes and c.k > _lines_kept(c.a[2] * self.size)
+            return "panels" if self.converted or crowded else "", False
         return "rows", True
 
     def _copying_b(self) -> str:
         c = self.c
         if self.strip > 0:
             return "all"
-        if c.m >= 256 and c.n * c.k * self.size > LARGE and _crowded(c.b[1] * self.size):
+        if c.m >= 32 and c.n > 2 * self.lanes and c.k > _lines_kept(c.b[1] * self.size):
             return "all"
         return "edge" if c.n % self.lanes else ""
 
@@ -185,7 +188,7 @@ class _Planner:
         m_block, n_block = self._blocks(rows, width)
         made = Plan(
             self.axis, block, units, rows, vectors, self.along, self.copy_a, self.copy_b,
-            m_block, n_block, self.depth, kernels, 0, cycles,
+            m_block, n_block, self.depth, self._beside(width), kernels, 0, cycles,
         )  # fmt: skip
         if made.dots:
             made = replace(made, along=True, copy_a="", copy_b="", depth=max(c.k, 1))
@@ -200,6 +203,10 @@ class _Planner:
         m_block = (2048 if blocked else 448) * 1024 // line // rows * rows
         n_block = (1024 if blocked else 8192) * 1024 // line // width * width
         return max(m_block, rows), max(n_block, width)
+
+    def _beside(self, width: int) -> int:
+        """Where columns are left over, these are copied for each panel anew."""
+        return 1 if self.copy_b == "edge" else min(max(NEAR * 3 // 4 // (self.depth * width * self.size), 1), 8)
 
     def _rest(self, vectors: int) -> int:
         """Vectors in the last tile of a row, where it is narrower."""
@@ -286,6 +293,11 @@ def _depth(k: int) -> int:
 
 def _lines(bytes: int) -> int:
     return -(-bytes // 64) * 64
+
+
+def _lines_kept(step: int) -> int:
+    """How many lines that are `step` bytes apart stay in a first cache of eight ways, beside other things."""
+    return 6 * 4096 // gcd(step, 4096)
 
 
 def _crowded(step: int) -> bool:

@@ -1,15 +1,29 @@
 """What layers compute, as functions: names and arguments as in PyTorch."""
 
 from chainrule.nn.functional.activations import (
+    celu,
     elu,
     gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
     hardtanh,
     leaky_relu,
     log_softmax,
+    logsigmoid,
     mish,
+    prelu,
+    relu6,
     selu,
     silu,
     softmax,
+    softmin,
+    softshrink,
+    softsign,
+    swiglu,
+    tanhshrink,
+    threshold,
 )
 from chainrule.nn.functional.adaptive import (
     adaptive_avg_pool1d,
@@ -19,6 +33,7 @@ from chainrule.nn.functional.adaptive import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
 )
+from chainrule.nn.functional.attention import scaled_dot_product_attention
 from chainrule.nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -30,6 +45,7 @@ from chainrule.nn.functional.convolution import (
     unfold,
 )
 from chainrule.nn.functional.padding import pad
+from chainrule.nn.functional.pairs import cosine_similarity, pairwise_distance
 from chainrule.nn.functional.pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -59,6 +75,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "celu",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -66,13 +83,19 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_similarity",
     "elu",
     "fold",
     "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
     "hardtanh",
     "interpolate",
     "leaky_relu",
     "log_softmax",
+    "logsigmoid",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
@@ -84,10 +107,20 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "pad",
+    "pairwise_distance",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "prelu",
+    "relu6",
+    "scaled_dot_product_attention",
     "selu",
     "silu",
     "softmax",
+    "softmin",
+    "softshrink",
+    "softsign",
+    "swiglu",
+    "tanhshrink",
+    "threshold",
     "unfold",
 ]
