@@ -111,7 +111,7 @@ class Transformer(nn.Module):
     def __init__(self, dtype: DType, again: bool) -> None:
         self.token = nn.Embedding(20, 16, dtype=dtype)
         self.place = nn.Embedding(12, 16, dtype=dtype)
-        self.blocks = nn.Sequential(*(Part(again, Block(16, 2, dtype)) for _ in range(3)))
+        self.blocks = nn.Sequential(*(Part(again, Block(16, 2, dtype)) for _ in range(2)))
         self.norm, self.out = nn.LayerNorm(16, dtype=dtype), nn.Linear(16, 10, bias=False, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -214,17 +214,26 @@ def test_what_is_made_again_by_checkpoints_has_the_same_bits(name: str) -> None:
     assert_same_bits(again.run(compile(again.update)), kept.run(compile(kept.update)))
 
 
-def test_checkpoints_save_memory_in_deep_networks() -> None:
+def memory(function: Callable[..., Any], *examples: Array) -> int:
+    """The size of the arena that a compiled function needs."""
+    return blueprint(trace(function)(*examples), target_named("host")).memory.size
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_checkpoints_save_memory(name: str) -> None:
+    kept, again = Training(name), Training(name, again=True)
+    assert memory(again.update, again.x[0], again.y[0]) < memory(kept.update, kept.x[0], kept.y[0])
+
+
+def test_checkpoints_save_much_memory_in_deep_networks() -> None:
     sizes: list[int] = []
     for again in (False, True):
-        seed(0)
-        parts = [Part(again, nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()))] * 12
-        model = nn.Sequential(*parts)
+        blocks = [nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()) for _ in range(24)]
+        model = nn.Sequential(*(Part(again, block) for block in blocks))
 
         def gradients(x: Tensor, model: nn.Module = model) -> list[Tensor | None]:
-            model(x).sum().backward()
+            model(x).square().sum().backward()
             return [p.grad for p in model.parameters()]
 
-        graph = trace(gradients)(np.ones((256, 64), np.float32))
-        sizes.append(blueprint(graph, target_named("host")).memory.size)
-    assert sizes[1] < sizes[0] / 2
+        sizes.append(memory(gradients, np.ones((256, 64), np.float32)))
+    assert sizes[1] < 0.6 * sizes[0], sizes

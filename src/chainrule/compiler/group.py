@@ -73,6 +73,8 @@ def aligned(reader: Node, x: Node, where: Where) -> Where | None:
 
     None if they do not: if the reader sees elements that belong to another point, or only some of them.
     """
+    if x.base is x:  # no view at all
+        return tuple([-1 if n == 1 else axis for n, axis in zip(x.type.shape, where, strict=True)])
     return aligned_place(x.place.shape, x.place.strides, x.place.offset, x.base, where)
 
 

@@ -30,6 +30,7 @@ class Node:
     source: Source | None = None
     users: list[Node] = field(default_factory=list["Node"])
     number: int = 0
+    again: bool = False  # made a second time, for the backward pass, from what was kept: best as late as can be
     base: Node = None  # type: ignore[assignment]  # set with the layout: the node whose buffer this one is a view of
     place: Strided = None  # type: ignore[assignment]  # and where in that buffer its elements are
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,24 +51,21 @@ def planned(lifetimes: Iterable[Lifetime]) -> Plan:
     """
     buffers = list(lifetimes)
     offsets = [0] * len(buffers)
-    placed: list[int] = []
+    sizes = [_rounded(b.size) for b in buffers]
+    placed: list[tuple[int, int, int, int]] = []  # start, stop, first, last, in order
     top = 0
     for i in sorted(range(len(buffers)), key=lambda i: (-buffers[i].size, i)):
-        mine = buffers[i]
-        taken = sorted(
-            (offsets[j], offsets[j] + _rounded(buffers[j].size))
-            for j in placed
-            if buffers[j].first <= mine.last and mine.first <= buffers[j].last
-        )
+        size, first, last = sizes[i], buffers[i].first, buffers[i].last
         at = 0
-        for start, stop in taken:
-            if at + _rounded(mine.size) <= start:
-                break
-            at = max(at, stop)
+        for start, stop, begin, end in placed:
+            if begin <= last and first <= end:
+                if at + size <= start:
+                    break
+                at = max(at, stop)
         offsets[i] = at
-        placed.append(i)
-        top = max(top, at + _rounded(mine.size))
-    return Plan(offsets, top, sum(_rounded(b.size) for b in buffers))
+        insort(placed, (at, at + size, first, last))
+        top = max(top, at + size)
+    return Plan(offsets, top, sum(sizes))
 
 
 def _rounded(size: int) -> int:

@@ -147,15 +147,25 @@ def _at_the_same_points(group: Group, parameter: Node, new: Node) -> bool:
 
 
 def _listed(groups: list[Group], order: _Order, homes: dict[Node, Node], target: Target) -> Schedule:
-    """Kernels in order, with as few barriers as a greedy choice finds."""
+    """Kernels in order, with as few barriers as a greedy choice finds.
+
+    What is made again for the backward pass (`Node.again`) waits until there is nothing else to do, and of that comes
+    first what most others wait for: the last layers.
+    """
     schedule = Schedule(homes=homes)
+    late = {g.number for g in groups if all([x.again for x in g.nodes])}
+    waited = {n: sum([mask >> n & 1 for mask in order.ancestors]) for n in late}
+
+    def rank(number: int) -> tuple[bool, int, int]:
+        return number in late, -waited.get(number, 0), number
+
     waiting = {g.number: g for g in groups}
     missing = {g.number: len(order.before[g.number]) for g in groups}
     after: dict[int, list[int]] = {}
     for number, needs in enumerate(order.before):
         for first in needs:
             after.setdefault(first, []).append(number)
-    ready = sorted(n for n, count in missing.items() if not count)
+    ready = sorted((n for n, count in missing.items() if not count), key=rank)
     phase = 0
     loads = [0.0] * HOMES
     touched: dict[Node, list[tuple[bool, Cut]]] = {}
@@ -164,7 +174,8 @@ def _listed(groups: list[Group], order: _Order, homes: dict[Node, Node], target:
         blocked: list[int] = []
         while ready:
             number = ready.pop(0)
-            work = _fitting(waiting[number], touched, written, loads, homes, target)
+            held = number in late and blocked
+            work = None if held else _fitting(waiting[number], touched, written, loads, homes, target)
             if work is None:
                 blocked.append(number)
                 continue
@@ -181,8 +192,8 @@ def _listed(groups: list[Group], order: _Order, homes: dict[Node, Node], target:
                 missing[n] -= 1
                 if not missing[n]:
                     freed.append(n)
-            ready = sorted([*ready, *freed])
-        ready = sorted(blocked)
+            ready = sorted([*ready, *freed], key=rank)
+        ready = sorted(blocked, key=rank)
         touched = {}
         loads = [0.0] * HOMES
         phase += 1

@@ -123,14 +123,20 @@ class Simplifier:
         return self.constants.setdefault(key, x)
 
     def without_identities(self, results: list[Node]) -> list[Node]:
-        """The results, with the walls taken away."""
+        """The results, with the walls taken away; what is computed behind them from nothing else is marked."""
         replaced: dict[int, Node] = {}
+        behind: set[int] = set()
         for node in reachable(results, []).nodes:
             if node.op is not None and node.op.name == "identity":
                 x = node.inputs[0]
                 replaced[id(node)] = replaced.get(id(x), x)
-            else:
-                node.inputs = tuple([replaced.get(id(x), x) for x in node.inputs])
+                behind.add(id(node))
+                continue
+            read = [x for x in node.inputs if x.value is None]
+            if read and all([id(x) in behind for x in read]):
+                behind.add(id(node))
+                node.again = True
+            node.inputs = tuple([replaced.get(id(x), x) for x in node.inputs])
         return [replaced.get(id(x), x) for x in results]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import reads, writes
+from chainrule.compiler.kernels.body import access, reads, writes
 from chainrule.kernel import Map, Reduce
 from chainrule.native.target import Target
 
@@ -103,10 +103,14 @@ def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> F
 
     lanes = target.lanes(4 if any(_itemsize(node) == 4 for node in group.nodes) else 8)
 
+    # With reductions, only they count: what is computed from their results must not change the order in which they add.
+    reduced = [access(group, node, group.where[node]) for node in group.reading]
+    counted = [at for at in accesses if any(at.strides[a] for a in group.inner)] + reduced if reduced else accesses
+
     def fitness(axis: int) -> tuple[float, ...]:
-        flat = sum(1 for at in accesses if at.strides[axis] in (0, 1))
+        flat = sum(1 for at in counted if at.strides[axis] in (0, 1))
         used = group.axes[axis] / (-(-group.axes[axis] // lanes) * lanes) if group.axes[axis] else 0
-        return ((flat + (len(accesses) - flat) / 4) * used, axis not in group.inner)
+        return ((flat + (len(counted) - flat) / 4) * used, axis not in group.inner)
 
     vector = max(axes, key=fitness, default=-1)
     if vector < 0 or group.axes[vector] <= 1:
