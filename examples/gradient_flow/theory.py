@@ -1,6 +1,6 @@
 """What theory says of the first gradients of wide networks, before anything is trained.
 
-What enters a wide layer's activation f is a sum over many weights, and so z ~ N(0, v) by the central limit theorem. With
+What enters a wide layer's activation f is a sum over many weights: z ~ N(0, v), by the central limit theorem. With
 weights of variance s / width and h what a layer is given:
 
     block                        forward                        backward: mean square of the gradient, times
