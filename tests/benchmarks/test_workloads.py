@@ -59,7 +59,7 @@ def test_sequences_have_a_class_at_each_place() -> None:
     data = network("gpt").make(np.random.default_rng(0))
     assert data["x"].shape == data["y"].shape == (12 * 16, 64)
     assert data["x"].min() == data["y"].min() == 0 and data["x"].max() == data["y"].max() == 64
-    assert data["2.body.1.inputs.weight"].shape == (384, 128)
+    assert data["2.inner.1.inputs.weight"].shape == (384, 128)
 
 
 def test_factors_of_normalisation_start_about_one() -> None:
