@@ -1,6 +1,6 @@
 """The same network, text, batches and recipe as train.py, in PyTorch.
 
-    benchmarks/.venv/bin/python examples/char_gpt/peer.py --data shakespeare.txt
+benchmarks/.venv/bin/python examples/char_gpt/peer.py --data shakespeare.txt
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A small GPT that writes like a given author, character by character, with compiled steps.
 
-    python examples/char_gpt/train.py --data shakespeare.txt
+python examples/char_gpt/train.py --data shakespeare.txt
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ EPOCHS, BATCH, RATE, DROPOUT = 12, 128, 1e-3, 0.5
 def arguments(text: str) -> argparse.Namespace:
     """What both sides can be told."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="an .npz file or a folder of IDX files")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="PATH", help="an .npz file or a folder of IDX files"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and dropout (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="default: %(default)s")
     return parser.parse_args()

@@ -1,6 +1,6 @@
 """The same network, data, order and recipe as train.py, in PyTorch.
 
-    benchmarks/.venv/bin/python examples/digits_cnn/peer.py --data mnist-10k.npz
+benchmarks/.venv/bin/python examples/digits_cnn/peer.py --data mnist-10k.npz
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A small convolutional network on images of digits, with compiled steps.
 
-    python examples/digits_cnn/train.py --data mnist-10k.npz
+python examples/digits_cnn/train.py --data mnist-10k.npz
 """
 
 from __future__ import annotations

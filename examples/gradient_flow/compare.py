@@ -1,7 +1,7 @@
 """Vanishing and exploding gradients, what helps against them, and what theory says of both, in one table and picture.
 
     pip install -e '.[examples]'
-    python examples/gradient_flow/compare.py           # a minute or two; writes gradient_flow.svg
+    python examples/gradient_flow/compare.py           # some two minutes; writes gradient_flow.svg
 
 Deep networks learn the digits of scikit-learn, recurrent ones to remember the first of 100 steps. Before each is
 trained, the norm of the gradient at every layer or step is measured and compared with the prediction of theory.py.
@@ -36,7 +36,7 @@ def outcomes(names: list[str], updates: int) -> list[Outcome]:
 
 def table(found: list[Outcome]) -> Table:
     """What became of each, and how its first gradient relates to the last."""
-    title = "Gradient at the first layer or step as a multiple of that at the last, and what training comes to"
+    title = "Gradient at the first layer or step as a multiple of that at the last"
     made = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("network", "of", "measured", "theory", "final loss", "accuracy"):
         made.add_column(heading, justify="left" if heading in ("network", "of") else "right", no_wrap=True)

@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from sklearn.datasets import load_digits
 from theory import gradient_norms
-from training import Outcome, Rows, fit, relative
+from training import RATE, Outcome, Rows, fit, relative
 
 import chainrule as cr
 from chainrule import losses, nn, optim
@@ -47,10 +47,8 @@ class Design:
     def predicted(self) -> np.ndarray:
         """The norm of the gradient by layer, as a multiple of that at the last layer."""
         weights, biases = (1 / 3, 1 / 3 / WIDTH) if self.weights is None else (self.weights, 0.0)
-        if self.norm == "batch norm":
-            biases = 0.0  # the same for all rows of a batch
         block = "residual" if self.residual else "plain"
-        return gradient_norms(block, self.activation, self.depth, weights, biases, normalised=self.norm is not None)
+        return gradient_norms(block, self.activation, self.depth, weights, biases, self.norm)
 
 
 GLOROT, HE = 1.0, 2.0
@@ -64,7 +62,7 @@ DESIGNS = [
     Design("tanh, 4 x Glorot", "Initialisation", "tanh", weights=4 * GLOROT),
     Design("sigmoid, batch norm", "Normalisation", "sigmoid", norm="batch norm"),
     Design("tanh, layer norm", "Normalisation", "tanh", norm="layer norm"),
-    Design("relu, layer norm", "Normalisation", "relu", norm="layer norm"),
+    Design("sigmoid, layer norm", "Normalisation", "sigmoid", norm="layer norm"),
     Design("plain, Glorot", "Residuals, 100 layers", "relu", 100, GLOROT),
     Design("residual", "Residuals, 100 layers", "relu", 100, HE, residual=True),
     Design("residual, layer norm", "Residuals, 100 layers", "relu", 100, HE, "layer norm", residual=True),
@@ -126,7 +124,7 @@ def outcome(design: Design, updates: int) -> Outcome:
     cr.random.seed(0)
     rows, unseen = digits()
     network = Network(design)
-    optimizer = optim.SGD(network.parameters(), lr=0.003, momentum=0.9)
+    optimizer = optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
     measured = gradient_by_layer(network, rows[0][:50], rows[1][:50])
     found = fit(network, optimizer, rows, unseen, updates)
     return Outcome(design.name, design.remedy, f"{design.depth} layers", measured, design.predicted(), *found)

@@ -14,6 +14,9 @@ from training import Outcome
 
 from chainrule.training.charts import Axis, linear_axis, log_axis
 
+UNCLIPPED = "RNN, relu, 1.05 I"
+"""What the network that is clipped would be without that."""
+
 WIDTH, MARGIN, GUTTER = 920, 20, 34
 COLUMNS = 3
 PANEL = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GUTTER) / COLUMNS
@@ -29,6 +32,10 @@ text {{ font: 12px {FONTS}; fill: #1c2330; }}
 .theory {{ fill: none; stroke-width: 1.6; stroke-opacity: 0.75; }}
 .paper {{ fill: #ffffff; }}
 """
+WORDS = (
+    "The norm of the gradient at each layer or step as a multiple of that at the last, on a logarithmic scale.",
+    "Points: measured before training. Lines: what theory predicts. In brackets: accuracy after training.",
+)
 DEEPEST = 1e-30
 """Smaller gradients are drawn at the lower edge."""
 
@@ -43,11 +50,12 @@ def picture(found: Sequence[Outcome]) -> str:
         for column, (title, part) in enumerate(row):
             x = MARGIN + column * (PANEL + GUTTER)
             clipped = title == "Clipping"
-            before = [o for o in found if o.name == "RNN, relu, 1.05 I"] if clipped else []
+            before = [o for o in found if o.name == UNCLIPPED] if clipped else []
             parts += by_update(title, [*before, *part], x, y) if clipped else by_depth(title, part, x, y)
         y += HEAD + PLOT + FOOT + LINE * max(1 + len(part) for _, part in row)
-    words = "Points: measured before training. Lines: what theory predicts for wide layers. In brackets: accuracy after training."
-    parts.append(text(MARGIN, y + 4, words, "faint"))
+    for line in WORDS:
+        parts.append(text(MARGIN, y + 4, line, "faint"))
+        y += LINE
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + MARGIN:g}" width="{WIDTH}"'
@@ -70,9 +78,10 @@ def by_depth(title: str, found: Sequence[Outcome], x: float, y: float) -> list[s
     values = values[np.isfinite(values)]
     down = log_axis(max(values.min(), DEEPEST) / 3, values.max() * 3, top + PLOT, top)
     unit = found[0].size.split()[1]
-    parts = frame(title, f"{unit[:-1]}", across, down, x, y)
+    parts = frame(title, unit[:-1], across, down, x, y)
     for colour, o in zip(COLOURS, found, strict=False):
-        line = "L".join(f"{across.place(i + 1):.1f},{down.place(max(v, DEEPEST)):.1f}" for i, v in enumerate(o.predicted))
+        points = [(across.place(i + 1), down.place(max(v, DEEPEST))) for i, v in enumerate(o.predicted)]
+        line = "L".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<path d="M{line}" class="theory" stroke="{colour}"/>')
         every = max(1, count // 15)
         parts += [
@@ -91,13 +100,13 @@ def by_update(title: str, found: Sequence[Outcome], x: float, y: float) -> list[
     values = np.concatenate([o.norms[np.isfinite(o.norms)] for o in found])
     down = log_axis(max(values.min(), 1e-8) / 3, values.max() * 3, top + PLOT, top)
     parts = frame(title, "update", across, down, x, y, "norm of the whole gradient")
-    for colour, o in zip(("#CC79A7", "#0072B2"), found, strict=False):
+    for colour, o in zip(COLOURS[::-3], found, strict=False):
         parts += [
             f'<circle cx="{across.place(i + 1):.1f}" cy="{down.place(max(v, 1e-8)):.1f}" r="1.6" fill="{colour}"/>'
             for i, v in list(enumerate(o.norms))[:: max(1, count // 200)]
             if np.isfinite(v)
         ]
-    return parts + legend(found, x, top + PLOT + FOOT, ("#CC79A7", "#0072B2"))
+    return parts + legend(found, x, top + PLOT + FOOT, COLOURS[::-3])
 
 
 def frame(title: str, name: str, across: Axis, down: Axis, x: float, y: float, what: str = "") -> list[str]:
@@ -123,7 +132,7 @@ def power(value: float) -> str:
     ('10⁻⁷', '1', '0.5')
     """
     exponent = round(np.log10(value))
-    if abs(exponent) < 2 or not np.isclose(value, 10.0**exponent, rtol=1e-6):
+    if 0 <= exponent < 2 or not np.isclose(value, 10.0**exponent, rtol=1e-6):
         return f"{value:g}"
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 

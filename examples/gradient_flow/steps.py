@@ -10,7 +10,7 @@ from math import log
 
 import numpy as np
 from theory import gradient_norms, sigmoid
-from training import Outcome, Rows, fit, relative
+from training import RATE, Outcome, Rows, fit, relative
 
 import chainrule as cr
 from chainrule import losses, nn, optim
@@ -19,6 +19,7 @@ SYMBOLS = 4
 """One of so many is shown at the first step, and to be told at the last; nothing but noise comes between."""
 
 STEPS = 100
+NOISE = 0.03  # its standard deviation
 WIDTH = 32
 
 
@@ -90,7 +91,7 @@ def sequences(rows: int, seed: int) -> Rows:
     """Sequences [rows, steps, symbols] and the symbols that they start with."""
     rng = np.random.default_rng(seed)
     y = rng.integers(SYMBOLS, size=rows)
-    x = rng.normal(0.0, 0.1, (rows, STEPS, SYMBOLS)).astype(np.float32)
+    x = rng.normal(0.0, NOISE, (rows, STEPS, SYMBOLS)).astype(np.float32)
     x[:, 0] = np.eye(SYMBOLS)[y]
     return x, y
 
@@ -102,11 +103,16 @@ def gradient_by_step(network: Network, x: np.ndarray, y: np.ndarray) -> np.ndarr
 
 
 def outcome(design: Design, updates: int) -> Outcome:
-    """Measure the gradient of a network, then train it with Adam."""
+    """Measure the gradient of a network, then train it.
+
+    Adam, which divides a gradient by its size, trains those whose gradient is small; gradient descent with momentum
+    those whose gradient explodes, as Adam would hide that.
+    """
     cr.random.seed(0)
     rows = sequences(2000, 0)
     network = Network(design)
-    optimizer = optim.Adam(network.parameters(), lr=0.003)
+    weights = network.parameters()
+    optimizer = optim.SGD(weights, RATE, 0.9) if design.cell == "relu" else optim.Adam(weights, RATE)
     measured = gradient_by_step(network, rows[0][:50], rows[1][:50])
     found = fit(network, optimizer, rows, sequences(500, 1), updates, clip=design.clip)
     return Outcome(design.name, design.remedy, f"{STEPS} steps", measured, design.predicted(), *found)

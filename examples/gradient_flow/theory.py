@@ -1,15 +1,16 @@
 """What theory says of the first gradients of wide networks, before anything is trained.
 
-A wide layer's inputs are sums of many weights, so they are normal by the central limit theorem. With weights of variance
-s / width, h the output of a layer and z ~ N(0, v) what enters its activation f:
+What enters a wide layer's activation f is a sum over many weights: z ~ N(0, v), by the central limit theorem. With
+weights of variance s / width and h what a layer is given:
 
     block                        forward                        backward: mean square of the gradient, times
     f(W h + b)                   v = s q + t, q' = E f(z)^2      s E f'(z)^2
-    f(norm(W h + b)), v = 1      q' = E f(z)^2                   s E f'(z)^2 / (s Var f(z) + t)
+    f(norm(W h + b)), v = 1      q' = E f(z)^2                   s E f'(z)^2 / (s q + t)
     h + W f(h), v = q            q' = q + s E f(z)^2             1 + s E f'(z)^2
     h + W f(norm(h)), v = 1      q' = q + s E f(z)^2             1 + s E f'(z)^2 / q
 
-where q = E h^2 and t is the variance of biases. The norm of the gradient is the root of the product over layers.
+where q = E h^2 and t is the variance of biases. Batch norm also takes away what all rows have in common: its divisor is
+s Var f(z). The norm of the gradient is the root of the product over layers.
 
 Glorot & Bengio (AISTATS 2010); He et al. (ICCV 2015); Schoenholz et al., "Deep information propagation" (ICLR 2017);
 Yang et al., "A mean field theory of batch normalization" (ICLR 2019).
@@ -50,7 +51,7 @@ def mean(f: Function, v: float) -> float:
 
 
 def gradient_norms(
-    block: str, activation: str, depth: int, weights: float, biases: float = 0.0, *, normalised: bool = False
+    block: str, activation: str, depth: int, weights: float, biases: float = 0.0, norm: str | None = None
 ) -> np.ndarray:
     """The norm of the gradient at the output of each layer, as a multiple of that at the last.
 
@@ -60,24 +61,24 @@ def gradient_norms(
         depth: number of layers.
         weights: s, the variance of a weight times the width.
         biases: t, the variance of a bias.
-        normalised: whether what enters the activation is normalised.
+        norm: "batch norm" or "layer norm" of what enters the activation.
 
     >>> gradient_norms("plain", "relu", 4, weights=2.0).round(6).tolist()
     [1.0, 1.0, 1.0, 1.0]
-    >>> gradient_norms("residual", "relu", 4, weights=2.0, normalised=True).round(6).tolist()
+    >>> gradient_norms("residual", "relu", 4, weights=2.0, norm="layer norm").round(6).tolist()
     [2.0, 1.414214, 1.154701, 1.0]
     """
     f, df = FUNCTIONS[activation]
     q, factors = 1.0, []
     for _ in range(depth):
-        v = 1.0 if normalised else weights * q + biases if block == "plain" else q
+        v = 1.0 if norm else weights * q + biases if block == "plain" else q
         slope = weights * mean(lambda z: df(z) ** 2, v)
         square = mean(lambda z: f(z) ** 2, v)
         if block == "plain":
-            spread = weights * (square - mean(f, v) ** 2) + biases
-            factors.append(slope / spread if normalised else slope)
+            spread = weights * (square - mean(f, v) ** 2) if norm == "batch norm" else weights * square + biases
+            factors.append(slope / spread if norm else slope)
             q = square
         else:
-            factors.append(1 + (slope / q if normalised else slope))
+            factors.append(1 + (slope / q if norm else slope))
             q += weights * square
     return np.sqrt(np.cumprod([1.0, *factors[:0:-1]])[::-1])

@@ -9,6 +9,9 @@ import numpy as np
 import chainrule as cr
 from chainrule import losses, nn, optim
 
+RATE = 0.002
+"""The learning rate of all."""
+
 UNCLIPPED = 1e30
 
 Rows = tuple[np.ndarray, np.ndarray]
