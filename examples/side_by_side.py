@@ -4,8 +4,8 @@
     python examples/side_by_side.py char_gpt --data shakespeare.txt --seeds 0
 
 Both sides are processes of their own, started one after the other, so that what else the machine does meets both. The
-PyTorch side runs in benchmarks/.venv, which `make bench` installs. What else is given, such as `--epochs 2`, is passed on
-to both.
+PyTorch side runs in benchmarks/.venv, which `make bench` installs. What else is given, such as `--epochs 2`, is passed
+on to both.
 """
 
 from __future__ import annotations
