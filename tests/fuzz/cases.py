@@ -15,6 +15,7 @@ from chainrule.tensor import Tensor
 from chainrule.testing import random_graph, random_inputs
 from chainrule.trace import trace
 from chainrule.types import Array
+from tests.fuzz.images import image_program
 from tests.fuzz.networks import training_step
 
 LONGEST = (4, 4, 4, 20, 40, 70, 200)
@@ -57,11 +58,14 @@ def case_of(seed: int) -> Case:
 
 
 def random_program(seed: int, rng: np.random.Generator) -> tuple[Graph, list[Array]]:
-    """A program of any operations, with loops, gradients and tensors that change."""
-    longest = int(rng.choice(LONGEST))
-    ops = COMMON if rng.random() < 0.3 else None
-    graph = random_graph(seed, size=int(rng.integers(2, 16 if longest < 100 else 6)), longest=longest, ops=ops)
-    inputs = random_inputs(graph, seed)
+    """A program of any operations, or of such as are done to images, with loops, gradients and tensors that change."""
+    if rng.random() < 0.4:
+        graph, inputs = image_program(rng)
+    else:
+        longest = int(rng.choice(LONGEST))
+        ops = COMMON if rng.random() < 0.3 else None
+        graph = random_graph(seed, size=int(rng.integers(2, 16 if longest < 100 else 6)), longest=longest, ops=ops)
+        inputs = random_inputs(graph, seed)
     kind = rng.random()
     if kind < 0.2:
         graph, inputs = in_a_loop(graph, inputs, rng)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from chainrule import losses, nn, optim
+from chainrule import losses, nn, ops, optim
+from chainrule.calls import checkpoint
 from chainrule.graph import Graph
 from chainrule.nn.functional import softmax
 from chainrule.tensor import Tensor
@@ -17,23 +19,41 @@ from chainrule.types import Array
 Layer = Callable[[Tensor], Tensor]
 
 
+@dataclass
+class Network:
+    """Layers in the making, for inputs [batch, *shape]; after all of them there are `width` features.
+
+    Attributes:
+        batch: the number of examples.
+        shape: of one example.
+        width: how many features, or channels, the last layer gives.
+        layers: the layers.
+    """
+
+    batch: int
+    shape: tuple[int, ...]
+    width: int
+    layers: list[Layer] = field(default_factory=list["Layer"])
+
+
 def training_step(rng: np.random.Generator) -> tuple[Graph, list[Array]]:
-    """Forward pass, loss, backward pass and update of a network for vectors."""
-    batch, features, classes = (int(rng.choice((1, 2, 5, 16, 17, 33))) for _ in range(3))
-    layers: list[Any] = []
-    width = features
-    for _ in range(int(rng.integers(1, 5))):
-        layer, width = _layer(rng, width, batch)
-        layers.append(layer)
-    layers.append(nn.Linear(width, classes + 1))
+    """Forward pass, loss, backward pass and update of a network for vectors, images, or sequences."""
+    network = (_for_vectors, _for_images, _for_sequences)[int(rng.choice(3, p=(0.5, 0.35, 0.15)))](rng)
+    classes = int(rng.choice((1, 2, 5, 16, 17, 33)))
+    layers = [*network.layers, nn.Linear(network.width, classes + 1)]
     modules = [x for x in layers if isinstance(x, nn.Module)]
     parameters = [p for m in modules for p in m.parameters()]
     optimizer = _optimizer(rng, parameters)
     by_class, clipped = rng.random() < 0.5, rng.random() < 0.3
+    again = rng.random() < 0.2
+
+    def forward(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = checkpoint(layer)(x) if again and isinstance(layer, nn.Residual) else layer(x)
+        return x
 
     def step(x: Tensor, y: Tensor) -> Tensor:
-        for layer in layers:
-            x = layer(x)
+        x = forward(x)
         loss = losses.cross_entropy(x, y) if by_class else losses.mse(x, y)
         optimizer.zero_grad()
         loss.backward()
@@ -42,14 +62,26 @@ def training_step(rng: np.random.Generator) -> tuple[Graph, list[Array]]:
         optimizer.step()
         return loss
 
-    x = rng.standard_normal((batch, features)).astype(np.float32)
-    labels = rng.integers(0, classes + 1, batch)
-    y = labels if by_class else rng.standard_normal((batch, classes + 1)).astype(np.float32)
+    x = rng.standard_normal((network.batch, *network.shape)).astype(np.float32)
+    labels = rng.integers(0, classes + 1, network.batch)
+    y = labels if by_class else rng.standard_normal((network.batch, classes + 1)).astype(np.float32)
     graph = trace(step)(x, y)
     held = [
         rng.uniform(0, 1, t.shape).astype(t.dtype.numpy) if t.dtype.is_float else t.numpy() for t, _ in graph.captured
     ]
     return graph, [x, y, *held]
+
+
+# ---- vectors --------------------------------------------------------------------------------------------------------
+
+
+def _for_vectors(rng: np.random.Generator) -> Network:
+    batch, features = (int(rng.choice((1, 2, 5, 16, 17, 33))) for _ in range(2))
+    network = Network(batch, (features,), features)
+    for _ in range(int(rng.integers(1, 5))):
+        layer, network.width = _layer(rng, network.width, batch)
+        network.layers.append(layer)
+    return network
 
 
 def _layer(rng: np.random.Generator, width: int, batch: int) -> tuple[Layer, int]:
@@ -65,20 +97,96 @@ def _layer(rng: np.random.Generator, width: int, batch: int) -> tuple[Layer, int
     if kind == 5:
         return nn.Dropout(0.3), width
     if kind == 6:
-        inner = nn.Sequential(nn.Linear(width, wide), nn.GELU(), nn.Linear(wide, width))
-
-        class Residual(nn.Module):
-            def __init__(self) -> None:
-                self.inner = inner
-
-            def forward(self, x: Tensor) -> Tensor:
-                return x + self.inner(x)
-
-        return Residual(), width
+        return nn.Residual(nn.Sequential(nn.Linear(width, wide), nn.GELU(), nn.Linear(wide, width))), width
     if kind == 7:
         return lambda x: softmax(x @ x.T / width**0.5, axis=-1) @ x, width
+    return _activation(rng), width
+
+
+def _activation(rng: np.random.Generator) -> nn.Module:
     found: Any = rng.choice([nn.ReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.LeakyReLU, nn.ELU])
-    return found(), width
+    return found()
+
+
+# ---- images ---------------------------------------------------------------------------------------------------------
+
+
+def _for_images(rng: np.random.Generator) -> Network:
+    """Convolutions, residual blocks and pooling; in the end all places, or their means, are features."""
+    batch, channels, size = int(rng.choice((2, 4, 7, 16))), int(rng.choice((1, 2, 3, 8))), int(rng.integers(3, 13))
+    network = Network(batch, (channels, size, size), channels)
+    if rng.random() < 0.3:  # channels come last
+        network.shape = (size, size, channels)
+        network.layers.append(lambda x: ops.permute_dims(x, (0, 3, 1, 2)))
+    for _ in range(int(rng.integers(1, 4))):
+        size = _block(rng, network, size)
+    if rng.random() < 0.5:
+        network.layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    else:
+        network.layers.append(nn.Flatten())
+        network.width *= size * size
+    return network
+
+
+def _block(rng: np.random.Generator, network: Network, size: int) -> int:
+    """Add layers for images, and return the size of what they give."""
+    kind, channels = int(rng.integers(6)), network.width
+    made = int(rng.choice((1, 3, 4, 8, 16, 17)))
+    if kind <= 1:
+        kernel, stride = int(rng.choice((1, 3))), int(rng.choice((1, 1, 2)))
+        network.layers.append(
+            nn.Conv2d(channels, made, kernel, stride=stride, padding=kernel // 2, bias=bool(rng.random() < 0.5))
+        )
+        network.layers += [nn.BatchNorm2d(made)] if rng.random() < 0.6 else []
+        network.layers.append(_activation(rng))
+        network.width, size = made, (size - 1) // stride + 1
+    elif kind == 2:
+        inner = [nn.Conv2d(channels, made, 3, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU()]
+        inner += [nn.Conv2d(made, channels, 3, padding=1), nn.BatchNorm2d(channels)]
+        network.layers += [nn.Residual(nn.Sequential(*inner)), nn.ReLU()]
+    elif kind == 3:  # one kernel for each channel, between two that mix channels
+        wide = channels * int(rng.choice((1, 2, 4)))
+        inner = [nn.Conv2d(channels, wide, 1), nn.BatchNorm2d(wide), nn.ReLU()]
+        inner += [nn.Conv2d(wide, wide, 3, padding=1, groups=wide), nn.BatchNorm2d(wide), nn.SiLU()]
+        network.layers.append(nn.Residual(nn.Sequential(*inner, nn.Conv2d(wide, channels, 1))))
+    elif kind == 4 and size >= 2:
+        network.layers.append(nn.MaxPool2d(2) if rng.random() < 0.6 else nn.AvgPool2d(2))
+        size //= 2
+    elif kind == 5 and size <= 6:
+        network.layers += [nn.ConvTranspose2d(channels, made, 2, stride=2), _activation(rng)]
+        network.width, size = made, 2 * size
+    else:
+        network.layers.append(nn.GroupNorm(1, channels))
+    return size
+
+
+# ---- sequences ------------------------------------------------------------------------------------------------------
+
+
+def _for_sequences(rng: np.random.Generator) -> Network:
+    """Layers of a transformer; in the end the mean over the sequence is the features."""
+    batch, length, heads = (int(rng.choice(n)) for n in ((1, 2, 5, 8), (1, 3, 9, 17), (1, 2, 4)))
+    width = heads * int(rng.choice((2, 4, 8)))
+    network = Network(batch, (length, width), width)
+    for _ in range(int(rng.integers(1, 3))):
+        layer = nn.TransformerEncoderLayer(
+            width, heads, int(rng.choice((8, 24))), float(rng.choice((0.0, 0.1))), str(rng.choice(("relu", "gelu"))),
+            batch_first=True, norm_first=bool(rng.random() < 0.5),
+        )  # fmt: skip
+        causal = bool(rng.random() < 0.5)
+        network.layers.append(_Attending(layer, causal))
+    network.layers.append(lambda x: ops.mean(x, axis=1))
+    return network
+
+
+class _Attending(nn.Module):
+    """A transformer's layer, in which places see those before them only, if so wanted."""
+
+    def __init__(self, layer: nn.Module, causal: bool) -> None:
+        self.layer, self.causal = layer, causal
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x, is_causal=self.causal)
 
 
 def _optimizer(rng: np.random.Generator, parameters: Any) -> optim.Optimizer:

@@ -181,8 +181,8 @@ def _resized(case: Case, n: int, m: int) -> Case:
             continue
         inputs = tuple(known[id(y)] for y in x.inputs)
         attributes = dict(x.attributes)
-        if "shape" in attributes:
-            attributes["shape"] = shape(attributes["shape"])
+        for name in attributes.keys() & {"shape", "size", "kernel"}:
+            attributes[name] = shape(attributes[name])
         found: Any = infer(x.op, inputs, attributes)
         known[id(x)] = type(x)(found, None, op=x.op, inputs=inputs, attributes=attributes, source=x.source)
     made = Graph(

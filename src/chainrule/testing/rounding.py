@@ -5,6 +5,7 @@ stated here in units in the last place (ulps):
 
     exponentials, logarithms, powers, trigonometric functions, erf      ULPS ulps of the result
     sums: sum, matmul, convolutions, cumulative_sum, scattered ones     n ulps of the sum of the terms' sizes
+    pad(x) + pad(y)                                                     the sign of zeros is uncertain
     several steps at once: attention and its derivative                 n ulps of each input
     arithmetic on what has errors already                               1 ulp of the result
 
@@ -125,11 +126,19 @@ def rounded(
                 continue
             given = [known[id(x)] for x in node.inputs]
             inexact = any(id(x) in tainted for x in node.inputs)
-            known[id(node)] = _value(node.op, given, node.attributes, rng, inexact)
-            made = node.op.name in INEXACT or node.op.name in SUMS | STEPS or node.op.name in MADE_OF
+            value = _value(node.op, given, node.attributes, rng, inexact)
+            beside = node.op.name == "add" and any(x.op is not None and x.op.name == "pad" for x in node.inputs)
+            known[id(node)] = _with_any_zeros(value, rng) if beside and rng is not None else value
+            made = beside or node.op.name in INEXACT or node.op.name in SUMS | STEPS or node.op.name in MADE_OF
             if inexact or made or "graph" in node.attributes:
                 tainted.add(id(node))
     return [np.asarray(known[id(x)]) for x in graph.results]
+
+
+def _with_any_zeros(x: Array, rng: np.random.Generator) -> Array:
+    """Numbers whose zeros have any sign: parts that are set side by side may be copied or added to zeros."""
+    signs = rng.choice((-1.0, 1.0), np.shape(x))
+    return np.where(x == 0, x * signs, x).astype(x.dtype) if x.dtype.kind == "f" else x
 
 
 def _value(

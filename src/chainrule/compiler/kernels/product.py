@@ -156,6 +156,7 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
             for node in group.stored:
                 body.store(node)
 
-        wide = [at for at in (*(at for _, at in reads(group)), *writes(group)) if at.strides[shape.columns]]
+        places = (*(at for _, at in reads(group)), *writes(group)) if shape.columns >= 0 else ()
+        wide = [at for at in places if at.strides[shape.columns]]
         plain = group.stored == [root]
         emit(f, product.contraction, shape.plan, None if plain else epilogue, beside=len(wide) >= MANY)
