@@ -128,6 +128,7 @@ def test_memory_formats_of_images_take_part_where_there_are_images() -> None:
     variant = BY_NAME["torch-channels-last"]
     assert variant.does(WORKLOADS["resnet8"]) and variant.does(WORKLOADS["conv-3x3"])
     assert not variant.does(WORKLOADS["gpt"]) and not variant.does(WORKLOADS["attention-64"])
+    assert BY_NAME["jax-scan"].does(WORKLOADS["gpt"]) and not BY_NAME["jax-scan"].does(WORKLOADS["resnet8"])
     assert [x.name for x in VARIANTS if x.does(WORKLOADS["softmax"]) and not x.on_request] == [
         "chainrule-step",
         "jax-step",
