@@ -41,7 +41,7 @@ class Result:
 
     Attributes:
         windows: time of a step, in each window of each round.
-        cold: time of the first call in new processes without any cache.
+        cold: time of the first call in new processes with empty caches.
         warm: the same with the cache of an earlier process.
         memory: most that a process has held.
         figures: losses of the first steps, or what else shows that the work was done.

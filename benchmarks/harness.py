@@ -18,7 +18,6 @@ from benchmarks.measure import Measured
 from benchmarks.variants import Variant
 from benchmarks.workloads import THREADS, Workload, save_data
 
-COLD_ROUNDS = 1
 STEPS_COMPARED = 20
 TIMEOUT = 900
 LIBRARIES = ("chainrule", "jax", "llvmlite", "numpy", "optax", "torch")
@@ -35,8 +34,8 @@ def use_first_cores() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
-def environment(cache: Path, *, cold: bool) -> dict[str, str]:
-    """What a process is told: threads, where to cache code, and for a cold start that the peers must not.
+def environment(cache: Path) -> dict[str, str]:
+    """What a process is told: threads, and where to cache code.
 
     OPENBLAS_CORETYPE would keep NumPy from the code that is best for this machine.
     """
@@ -45,8 +44,6 @@ def environment(cache: Path, *, cold: bool) -> dict[str, str]:
     caches = ("CHAINRULE_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
     told = kept | dict.fromkeys(threads, str(THREADS)) | {name: str(cache / name.lower()) for name in caches}
     told |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-    if cold:
-        told |= {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
     return told
 
 
@@ -71,30 +68,19 @@ class Runs:
         self.seconds = seconds
         self.data = {workload.name: save_data(workload, folder) for workload in workloads}
 
-    def cold(self, variant: Variant, names: Sequence[str]) -> dict[str, Measured]:
-        """The first steps alone, with empty caches."""
-        with tempfile.TemporaryDirectory(dir=self.folder) as cache:
-            return self._measure(variant, names, Path(cache), 0.0, 0, cold=True)
-
-    def warm(self, variant: Variant, names: Sequence[str], compared: int) -> dict[str, Measured]:
-        """Everything, with the caches that this variant has filled before."""
-        return self._measure(variant, names, self.folder / variant.name, self.seconds, compared, cold=False)
-
-    def _measure(
-        self, variant: Variant, names: Sequence[str], cache: Path, seconds: float, compared: int, *, cold: bool
-    ) -> dict[str, Measured]:
-        """By workload; what a process that broke down did not come to shares its error."""
+    def measure(self, variant: Variant, names: Sequence[str], compared: int) -> dict[str, Measured]:
+        """By workload, with the caches that this variant has filled before. All share the error that ends a process."""
         work = [f"{name}={self.data[name]}" for name in names]
-        arguments = variant.side, variant.mode, str(seconds), str(compared), *work
+        arguments = variant.side, variant.mode, str(self.seconds), str(compared), *work
         try:
-            lines = output_of("measure", *arguments, told=environment(cache, cold=cold))
+            lines = output_of("measure", *arguments, told=environment(self.folder / variant.name))
         except Failure as error:
             return {name: Measured(error=str(error)) for name in names}
         return dict(zip(names, map(json.loads, lines[-len(names) :]), strict=True))
 
     def peak(self) -> float:
         """The machine's float32 peak in GFLOP/s."""
-        return float(output_of("peak", str(THREADS), told=environment(self.folder, cold=False))[-1])
+        return float(output_of("peak", str(THREADS), told=environment(self.folder))[-1])
 
 
 def compare(
@@ -116,8 +102,8 @@ def compare(
                 own = {name: result for name, result in own.items() if result.error is None}
                 if own:
                     tell(f"{', '.join(own)}: {variant.title}, round {turn + 1} of {rounds}")
-                    has_cold = variant.compiles and turn < COLD_ROUNDS and workloads[0].kind != "layer"
-                    take_turn(runs, variant, turn, own, has_cold=has_cold)
+                    for name, measured in runs.measure(variant, list(own), 0 if turn else STEPS_COMPARED).items():
+                        note(own[name], measured, warm=variant.compiles and turn > 0)
     return comparisons
 
 
@@ -137,25 +123,12 @@ def started(workload: Workload, variants: Sequence[Variant]) -> Comparison:
     )
 
 
-def take_turn(runs: Runs, variant: Variant, turn: int, results: dict[str, Result], *, has_cold: bool) -> None:
-    """One round of one variant: perhaps a cold start, and the measurement."""
-    if has_cold:
-        for name, measured in runs.cold(variant, list(results)).items():
-            if "first" in measured:
-                results[name].cold.append(measured["first"])
-    for name, measured in runs.warm(variant, list(results), 0 if turn else STEPS_COMPARED).items():
-        note(results[name], measured, compiles=variant.compiles, is_first=turn == 0)
-
-
-def note(result: Result, measured: Measured, *, compiles: bool, is_first: bool) -> None:
-    """Add what was measured in a round."""
+def note(result: Result, measured: Measured, *, warm: bool) -> None:
+    """Add what was measured in a round: with the caches of an earlier one, or else in a cold start."""
     if "error" in measured:
         result.error = measured["error"]
         return
-    if not compiles:
-        result.cold.append(measured["first"])
-    elif not is_first:  # the first round has filled the cache
-        result.warm.append(measured["first"])
+    (result.warm if warm else result.cold).append(measured["first"])
     result.windows += measured["windows"]
     result.memory = max(result.memory, measured["memory"])
     result.figures = result.figures or measured["figures"]

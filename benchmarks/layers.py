@@ -136,18 +136,18 @@ class Flatten(Layer):
 class Residual(Layer):
     """The sum of two ways; the shortcut is the input itself where it is empty."""
 
-    body: tuple[Layer, ...]
+    inner: tuple[Layer, ...]
     shortcut: tuple[Layer, ...] = ()
 
     def parameters(self) -> dict[str, Shape]:
-        ways = ("body", self.body), ("shortcut", self.shortcut)
+        ways = ("inner", self.inner), ("shortcut", self.shortcut)
         return {f"{way}.{name}": shape for way, layers in ways for name, shape in parameters_of(layers).items()}
 
     def output(self, shape: Shape) -> Shape:
-        return output_of(self.body, shape)
+        return output_of(self.inner, shape)
 
     def multiplications(self, shape: Shape) -> int:
-        return sum(n for way in (self.body, self.shortcut) for _, n in work_of(way, shape))
+        return sum(n for way in (self.inner, self.shortcut) for _, n in work_of(way, shape))
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def mlp(*widths: int, activation: Literal["relu", "tanh"]) -> tuple[Layer, ...]:
 
 def residual_block(inputs: int, outputs: int, stride: int) -> tuple[Layer, ...]:
     """Two convolutions with batch normalisation beside a shortcut (He et al., CVPR 2016)."""
-    body = (
+    inner = (
         Convolution(inputs, outputs, 3, stride, 1, bias=False),
         BatchNormalisation(outputs),
         Activation("relu"),
@@ -271,7 +271,7 @@ def residual_block(inputs: int, outputs: int, stride: int) -> tuple[Layer, ...]:
     )
     same = stride == 1 and inputs == outputs
     shortcut = () if same else (Convolution(inputs, outputs, 1, stride, bias=False),)
-    return Residual(body, shortcut), Activation("relu")
+    return Residual(inner, shortcut), Activation("relu")
 
 
 def transformer(symbols: int, length: int, size: int, heads: int, blocks: int) -> tuple[Layer, ...]:

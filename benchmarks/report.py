@@ -13,10 +13,10 @@ from benchmarks.variants import BY_NAME
 NONE = "-"
 LEGEND = """\
 speed   beside the fastest peer: 2.0x is twice as fast
-cold    the first call in a new process, after its imports, with no cache
+cold    the first call in a new process, after its imports, with empty caches
 warm    the same with the caches that an earlier process has filled
 memory  the most that a process has held
-peak    the share of the machine's arithmetic that the products of a step reach, over the whole step
+peak    share of the machine's arithmetic that the products of a step reach
 apart   largest difference from the losses, or results, of the plainest peer
 In epoch and scan, the first call does the steps of a whole epoch.
 """
@@ -161,8 +161,8 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
     if singles:
         parts += [
             "## Single layers",
-            "Forward and all gradients, milliseconds; where chainrule does worst beside the fastest peer first.",
-            grid(singles, lambda x, name: milliseconds(x.results[name].step), titles=True),
+            "Forward and all gradients; where chainrule does worst beside the fastest peer first.",
+            grid(singles, lambda x, name: middle(x.results[name].step), titles=True),
         ]
     parts += [
         "## The first call",
@@ -180,15 +180,6 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
 def first_call(comparison: Comparison, name: str) -> str:
     result = comparison.results[name]
     return f"{middle(spread(result.cold))} ({middle(spread(result.warm))})"
-
-
-def milliseconds(measured: Spread | None) -> str:
-    """
-
-    >>> milliseconds(Spread(0.0123, 0.0, 0.0))
-    '12.3'
-    """
-    return three_digits(measured.median * 1e3) if measured else NONE
 
 
 def grid(

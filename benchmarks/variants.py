@@ -18,7 +18,7 @@ class Variant:
         side: the file in `sides/`.
         mode: what that file calls it.
         kinds: of workloads that it does.
-        images_only: whether it differs from another variant in the layout of images alone.
+        images: whether it does workloads with images; None if it does all.
         compiles: whether code is made at the first call, so that caches matter.
         on_request: whether it runs only if it is named.
     """
@@ -28,7 +28,7 @@ class Variant:
     side: str
     mode: str
     kinds: tuple[str, ...] = ("network", "product", "layer")
-    images_only: bool = False
+    images: bool | None = None
     compiles: bool = True
     on_request: bool = False
 
@@ -39,14 +39,14 @@ class Variant:
 
     def does(self, workload: Workload) -> bool:
         """Whether it can do a workload."""
-        return workload.kind in self.kinds and (workload.has_images or not self.images_only)
+        return workload.kind in self.kinds and self.images in (None, workload.has_images)
 
 
 VARIANTS = (
     Variant("chainrule-epoch", "chainrule, epoch", "chainrule", "epoch", ("network",)),
     Variant("chainrule-step", "chainrule, step", "chainrule", "step"),
     Variant("chainrule-eager", "chainrule, eager", "chainrule", "eager", compiles=False, on_request=True),
-    Variant("jax-scan", "JAX, scan", "jax", "scan", ("network",)),
+    Variant("jax-scan", "JAX, scan", "jax", "scan", ("network",), images=False),
     Variant("jax-step", "JAX, jit", "jax", "step"),
     Variant("torch-compile", "torch.compile", "torch", "compile"),
     Variant(
@@ -54,7 +54,7 @@ VARIANTS = (
         "torch.compile, channels last",
         "torch",
         "compile, channels-last",
-        images_only=True,
+        images=True,
     ),
     Variant("torch-eager", "PyTorch, eager", "torch", "eager", compiles=False),
     Variant(
@@ -62,7 +62,7 @@ VARIANTS = (
         "PyTorch, channels last",
         "torch",
         "eager, channels-last",
-        images_only=True,
+        images=True,
         compiles=False,
     ),
     Variant("numpy", "NumPy", "numpy", "eager", ("product",), compiles=False),

@@ -42,6 +42,7 @@ LAYERS = (
     "autodiff",
     "calls",
     "control",
+    "recurrence",
     "random",
     "compiler",
     "compiled",

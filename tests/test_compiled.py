@@ -66,6 +66,15 @@ def test_an_argument_and_a_constant_can_be_results() -> None:
     assert not any(np.shares_memory(a.numpy(), b.numpy()) for a, b in ((first, second), (first, column)))
 
 
+def test_a_part_of_a_large_result_stays_when_there_is_another_call() -> None:
+    double = compile(lambda x: x * 2.0)
+    x = np.ones((100, 1000), np.float32)
+    part = double(x).numpy()[:50]
+    double(x * 5)
+    double(x * 7)
+    assert (part == 2.0).all()
+
+
 def test_results_of_one_call_stay_when_there_is_another() -> None:
     small, large = compile(lambda x: x * 2.0), compile(lambda x: x * 2.0)
     for function, size in ((small, 3), (large, 30_000)):

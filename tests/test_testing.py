@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.apply import apply
 from chainrule.errors import DefinitionError, DtypeError, ShapeError
 from chainrule.op import NON_DIFFERENTIABLE, JointRule, Op
@@ -14,7 +15,7 @@ from chainrule.ops import exp, log, matmul, stop_gradient, tanh
 from chainrule.ops.rules import same_type
 from chainrule.samples import Sample, floats
 from chainrule.tensor import Tensor, tensor
-from chainrule.testing import check_gradients, check_op
+from chainrule.testing import check_compiled, check_gradients, check_op
 from chainrule.types import ANY, FLOATS, NUMBERS, TensorType, bfloat16, float32, float64
 
 X = np.array([0.5, -1.0, 2.0])
@@ -271,3 +272,11 @@ def test_infinite_results_are_compared_too():
     check_op(inf)
     with pytest.raises(AssertionError, match="depends on the inputs' memory layout"):
         check_op(declared(inf, numpy=lambda x: np.full_like(x, np.inf if x.flags.c_contiguous else 1.0)))
+
+
+def test_parts_beside_each_other_may_lose_the_sign_of_zeros() -> None:
+    def beside(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        return cr.pad(x * 1.5, ((0, 2),)) + cr.pad(y * 2.5, ((2, 0),))
+
+    parts = [np.array([-0.0, 1.0], np.float32), np.array([2.0, -0.0], np.float32)]
+    check_compiled(cr.trace(beside)(*parts), parts)

@@ -37,8 +37,8 @@ def module_of(layer: Layer) -> nn.Module:
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case layers.Flatten():
             return nn.Flatten()
-        case layers.Residual(body, shortcut):
-            return Residual(body, shortcut)
+        case layers.Residual(inner, shortcut):
+            return nn.Residual(chain(inner), chain(shortcut) if shortcut else None)
         case layers.Embedding(symbols, size):
             return nn.Embedding(symbols, size)
         case layers.Position(length, size):
@@ -52,13 +52,8 @@ def module_of(layer: Layer) -> nn.Module:
     raise TypeError(f"chainrule's side has no {layer}")
 
 
-class Residual(nn.Module):
-    def __init__(self, body: tuple[Layer, ...], shortcut: tuple[Layer, ...]) -> None:
-        self.body = nn.Sequential(*map(module_of, body))
-        self.shortcut = nn.Sequential(*map(module_of, shortcut))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x) + self.shortcut(x)
+def chain(kinds: tuple[Layer, ...]) -> nn.Sequential:
+    return nn.Sequential(*map(module_of, kinds))
 
 
 class Position(nn.Module):
@@ -105,7 +100,7 @@ def with_weights(module: nn.Module, data: Arrays) -> nn.Module:
 
 
 def network(mode: str, workload: Network, data: Arrays) -> Work:
-    model = with_weights(nn.Sequential(*map(module_of, workload.layers)), data)
+    model = with_weights(chain(workload.layers), data)
     optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
     def step(x: np.ndarray, y: np.ndarray) -> Tensor:

@@ -44,8 +44,8 @@ def start(kinds: tuple[Layer, ...], shape: Shape, data: Arrays, prefix: str = ""
 def start_of(layer: Layer, own: Arrays, shape: Shape, flattened: Shape | None) -> tuple[Weights, Statistics]:
     """Weights and running statistics of a layer; `flattened` is what was made flat before a linear layer."""
     match layer:
-        case layers.Residual(body, shortcut):
-            parts = {"body": start(body, shape, own, "body."), "shortcut": start(shortcut, shape, own, "shortcut.")}
+        case layers.Residual(inner, shortcut):
+            parts = {"inner": start(inner, shape, own, "inner."), "shortcut": start(shortcut, shape, own, "shortcut.")}
             return {way: x for way, (x, _) in parts.items()}, {way: x for way, (_, x) in parts.items()}
         case layers.BatchNormalisation(channels):
             statistics = {"mean": jnp.zeros(channels), "variance": jnp.ones(channels)}
@@ -94,10 +94,10 @@ def apply(layer: Layer, own: Weights, statistics: Statistics, *inputs: jax.Array
     match layer:
         case layers.BatchNormalisation():
             return batch_normalised(own, statistics, x)
-        case layers.Residual(body, shortcut):
-            right, of_body = chain(body, own["body"], statistics["body"], x)
+        case layers.Residual(inner, shortcut):
+            right, of_inner = chain(inner, own["inner"], statistics["inner"], x)
             left, of_shortcut = chain(shortcut, own["shortcut"], statistics["shortcut"], x)
-            return right + left, {"body": of_body, "shortcut": of_shortcut}
+            return right + left, {"inner": of_inner, "shortcut": of_shortcut}
         case layers.Attention():
             return jax.nn.dot_product_attention(*inputs, is_causal=True), {}
     return plain(layer, own, x), {}

@@ -47,8 +47,8 @@ def module_of(layer: Layer) -> nn.Module:
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case layers.Flatten():
             return nn.Flatten()
-        case layers.Residual(body, shortcut):
-            return Residual(body, shortcut)
+        case layers.Residual(inner, shortcut):
+            return Residual(inner, shortcut)
         case layers.Embedding(symbols, size):
             return nn.Embedding(symbols, size)
         case layers.Position(length, size):
@@ -63,13 +63,13 @@ def module_of(layer: Layer) -> nn.Module:
 
 
 class Residual(nn.Module):
-    def __init__(self, body: tuple[Layer, ...], shortcut: tuple[Layer, ...]) -> None:
+    def __init__(self, inner: tuple[Layer, ...], shortcut: tuple[Layer, ...]) -> None:
         super().__init__()
-        self.body = nn.Sequential(*map(module_of, body))
+        self.inner = nn.Sequential(*map(module_of, inner))
         self.shortcut = nn.Sequential(*map(module_of, shortcut))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x) + self.shortcut(x)
+        return self.inner(x) + self.shortcut(x)
 
 
 class Position(nn.Module):

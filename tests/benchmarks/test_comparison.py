@@ -129,8 +129,8 @@ def test_single_layers_share_a_table_with_the_worst_first() -> None:
     lost = comparison("softmax", chainrule_step=0.002, jax_step=0.003, torch_eager=0.001)
     text = markdown([won, comparison("tabular", jax_scan=1.0), lost])
     table = text[text.index("## Single layers") : text.index("## The first call")].splitlines()
-    assert table[-3].startswith("| softmax: ") and table[-3].endswith(" | 2.00 | 3.00 | 1.00 | 0.50x |")
-    assert table[-2].startswith("| conv-3x3: ") and table[-2].endswith(" | 1.00 | 2.00 | 4.00 | 2.0x |")
+    assert table[-3].startswith("| softmax: ") and table[-3].endswith(" | 2.00 ms | 3.00 ms | 1.00 ms | 0.50x |")
+    assert table[-2].startswith("| conv-3x3: ") and table[-2].endswith(" | 1.00 ms | 2.00 ms | 4.00 ms | 2.0x |")
     assert "softmax" not in text[: text.index("## Single layers")] + text[text.index("## The first call") :]
     console = Console(width=80, record=True, file=io.StringIO())
     for shown in tables([won, lost]):

@@ -67,13 +67,13 @@ def test_a_layer_that_fails_does_not_take_the_others_along(
     assert done["figures"] == [2.0, 1.0]
 
 
-def test_first_calls_are_cold_without_a_cache_and_warm_with_one() -> None:
+def test_first_calls_are_cold_with_empty_caches_and_warm_with_full_ones() -> None:
     compiled, eager = Result(), Result()
     for turn in range(3):
         measured = measure.Measured(first=1.0 + turn, figures=[0.5] * (turn == 0), windows=[0.1], memory=turn)
-        note(compiled, measured, compiles=True, is_first=turn == 0)
-        note(eager, measured, compiles=False, is_first=turn == 0)
-    assert (compiled.cold, compiled.warm) == ([], [2.0, 3.0])
+        note(compiled, measured, warm=turn > 0)
+        note(eager, measured, warm=False)
+    assert (compiled.cold, compiled.warm) == ([1.0], [2.0, 3.0])
     assert (eager.cold, eager.warm) == ([1.0, 2.0, 3.0], [])
     assert compiled.figures == [0.5] and compiled.windows == [0.1] * 3 and compiled.memory == 2
 
@@ -100,11 +100,11 @@ def test_variants_take_turns_and_compare_losses_in_the_first_round(monkeypatch: 
     started = fake_processes(monkeypatch)
     variants = [BY_NAME["chainrule-step"], BY_NAME["torch-eager"]]
     (comparison,) = compare([WORKLOADS["tabular"]], variants, 3, 1.0, lambda words: None)
-    turns = [(side, float(seconds) > 0, compared) for side, _, seconds, compared, _ in started]
-    own, own_later = ("chainrule", True, "20"), ("chainrule", True, "0")
-    assert turns == [("chainrule", False, "0"), own, ("torch", True, "20"), own_later, own_later]
+    turns = [(side, compared) for side, _, _, compared, _ in started]
+    assert turns == [("chainrule", "20"), ("torch", "20"), ("chainrule", "0"), ("chainrule", "0")]
     assert comparison.results["torch-eager"].error == "out of memory"
-    assert comparison.results["chainrule-step"].cold == [1.0] and comparison.peak == 500.0
+    own = comparison.results["chainrule-step"]
+    assert (own.cold, own.warm, comparison.peak) == ([1.0], [1.0, 1.0], 500.0)
 
 
 def test_layers_of_a_kind_are_measured_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_sequences_have_a_class_at_each_place() -> None:
     data = network("gpt").make(np.random.default_rng(0))
     assert data["x"].shape == data["y"].shape == (12 * 16, 64)
     assert data["x"].min() == data["y"].min() == 0 and data["x"].max() == data["y"].max() == 64
-    assert data["2.body.1.inputs.weight"].shape == (384, 128)
+    assert data["2.inner.1.inputs.weight"].shape == (384, 128)
 
 
 def test_factors_of_normalisation_start_about_one() -> None:
@@ -128,6 +128,7 @@ def test_memory_formats_of_images_take_part_where_there_are_images() -> None:
     variant = BY_NAME["torch-channels-last"]
     assert variant.does(WORKLOADS["resnet8"]) and variant.does(WORKLOADS["conv-3x3"])
     assert not variant.does(WORKLOADS["gpt"]) and not variant.does(WORKLOADS["attention-64"])
+    assert BY_NAME["jax-scan"].does(WORKLOADS["gpt"]) and not BY_NAME["jax-scan"].does(WORKLOADS["resnet8"])
     assert [x.name for x in VARIANTS if x.does(WORKLOADS["softmax"]) and not x.on_request] == [
         "chainrule-step",
         "jax-step",

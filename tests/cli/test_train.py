@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 import chainrule.cli.train as train_file
+from chainrule.cli import train_table
 from chainrule.cli.config import KEYS
+from chainrule.training.image_settings import ImageSettings
+from chainrule.training.language import LanguageSettings
 from chainrule.training.runs import load_run
 from chainrule.training.settings import Settings
 
@@ -88,7 +91,7 @@ def test_options_reach_the_training(chainrule: Callable[..., Any], here: Path) -
 
 
 def test_every_setting_is_an_option_and_a_key_of_the_configuration() -> None:
-    names = {field.name for field in fields(Settings)}
+    names = {field.name for made in (Settings, ImageSettings, LanguageSettings) for field in fields(made)}
     assert names <= set(KEYS) <= set(inspect.signature(train_file.train).parameters)
 
 
@@ -150,7 +153,7 @@ def test_the_command_line_comes_before_the_configuration(chainrule: Callable[...
     ("text", "words"),
     [
         ("epoch = 3", 'no option is called "epoch" (did you mean "epochs"?)'),
-        ("xyz = 3", 'no option is called "xyz" (there are "batch_size", "drop"'),
+        ("xyz = 3", 'no option is called "xyz" (there are "batch_size", "channels"'),
         ("epochs = 2.5", "epochs must be a whole number, not 2.5"),
         ("epochs = true", "epochs must be a whole number, not True"),
         ("lr = '0.1'", "lr must be a number, not '0.1'"),
@@ -196,7 +199,7 @@ def test_ctrl_c_before_the_training_leaves_nothing(
     def interrupted(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_file, "read_table", interrupted)
+    monkeypatch.setattr(train_table, "read_table", interrupted)
     result = chainrule("train", "flowers.csv", *QUICK)
     assert (result.exit_code, result.stderr) == (130, "error: interrupted; nothing was written\n")
     assert os.listdir() == ["flowers.csv"]

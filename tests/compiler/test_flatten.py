@@ -55,18 +55,6 @@ def test_slices_that_fill_a_tensor_have_gradients_that_are_concatenated() -> Non
     check_compiled(graph, examples)
 
 
-@pytest.mark.parametrize("parts", [[(0, 2), (3, 5)], [(0, 3), (2, 5)], [(1, 3), (3, 5)], [(0, 5), (0, 5)]])
-def test_slices_with_gaps_or_overlap_are_added(parts: list[tuple[int, int]]) -> None:
-    def pulled(x: Any) -> Any:
-        return cr.vjp(lambda x: tuple(x[:, low:high] for low, high in parts), x)[1](
-            tuple(x[:, low:high] * 2.0 for low, high in parts)
-        )[0]
-
-    graph = graph_of(pulled, floats(3, 5))
-    assert "concat" not in operations(simplified(graph))
-    check_compiled(graph, (floats(3, 5),))
-
-
 def test_a_chain_of_sums_is_not_made_again_in_every_block() -> None:
     def blocks(x: Any, *weights: Any) -> Any:
         for w in weights:

@@ -142,6 +142,20 @@ def test_a_long_chain_is_one_kernel_and_takes_no_recursion() -> None:
     assert len(group.nodes) == 6000
 
 
+def test_kernels_of_deep_residual_networks_do_not_grow_with_the_depth() -> None:
+    def network(depth: int) -> Callable[..., Any]:
+        def function(x: Any, w: Any) -> Any:
+            for _ in range(depth):
+                x = x + layer_norm(x) @ w
+            return (x * x).sum()
+
+        return lambda x, w: cr.grad(function, argnums=(0, 1))(x, w)
+
+    few, many = (groups_of(network(depth), X, floats(48, 48)) for depth in (4, 12))
+    assert max(len(g.nodes) for g in many) == max(len(g.nodes) for g in few)
+    check_compiled(graph_of(network(4), X, floats(48, 48)), [X, floats(48, 48)])
+
+
 def test_an_expensive_node_is_computed_once() -> None:
     groups = groups_of(lambda x: (x.exp().reshape(-1) * 2.0, x.exp().T.reshape(-1) + 1.0), X)
     assert sum(node.op.name == "exp" for g in groups for node in g.nodes if node.op is not None) == 1

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from chainrule.data import Table
 from chainrule.errors import RunError
-from chainrule.training.runs import check_name, check_writable, load_run, run_name, save_run
+from chainrule.training.folders import check_name, check_writable, run_name
+from chainrule.training.runs import load_run, save_run
 from chainrule.training.settings import Settings
 from chainrule.training.tabular import TableRun, train_table
 

@@ -30,12 +30,18 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train neural networks on tables, and predict with them.
+    """Train neural networks on tables, images and texts, and predict with them.
 
-    Train on a file, then predict for other rows:
+    A table, a folder of images by class, or a text:
 
         chainrule train patients.csv --target diagnosis
         chainrule predict runs/patients-diagnosis new.csv -o out.csv
+
+        chainrule train flowers/
+        chainrule predict runs/flowers new/ -o out.csv
+
+        chainrule train shakespeare.txt
+        chainrule generate runs/shakespeare --prompt "ROMEO:"
 
     `chainrule COMMAND --help` tells all about a command.
     """
@@ -43,13 +49,19 @@ def root(
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def train(context: typer.Context) -> None:
-    """Train a network to predict a column of a table from the others."""
+    """Train a network on a table, a folder of images, or a text."""
     _call(context)
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def predict(context: typer.Context) -> None:
-    """Predict for the rows of a table with a trained network."""
+    """Predict for the rows of a table, or for images, with a trained network."""
+    _call(context)
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def generate(context: typer.Context) -> None:
+    """Let a trained language model go on with a text."""
     _call(context)
 
 

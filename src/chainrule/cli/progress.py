@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from chainrule.training.callbacks import Callback
+from chainrule.training.steps import StepWatcher
 from chainrule.training.trainer import Trainer
 from chainrule.training.wording import duration, figure, spelled
 
@@ -85,23 +88,124 @@ class Bar(Reporter):
 
     def __init__(self, console: Console, time_limit: float | None = None) -> None:
         super().__init__(console, time_limit)
-        bar = BarColumn(bar_width=max(8, min(40, console.width - 72)))
-        columns = TextColumn("epoch {task.fields[epoch]}"), bar, TextColumn("{task.fields[words]}")
-        self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
+        self.progress = bar_of(console, 72)
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         super().on_fit_start(trainer, epochs, batches)
-        self.task = self.progress.add_task("", total=epochs * batches, epoch=f"1/{epochs}", words="")
+        self.task = self.progress.add_task("", total=epochs * batches, head=f"epoch 1/{epochs}", words="")
         self.progress.start()
 
     def show(self) -> None:
         named = {"loss": self.loss} | {NAMES.get(name, name): value for name, value in self.figures.items()}
         words = ", ".join([*(f"{name} {figure(name, value)}" for name, value in named.items()), f"{self.left} left"])
-        epoch = f"{self.epoch}/{self.epochs}"
-        self.progress.update(self.task, completed=self.done, epoch=epoch, words=words, refresh=True)
+        head = f"epoch {self.epoch}/{self.epochs}"
+        self.progress.update(self.task, completed=self.done, head=head, words=words, refresh=True)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         self.progress.stop()
+
+
+class StepReporter(StepWatcher):
+    """Base of those who tell how far a training by steps is."""
+
+    every: float
+
+    def __init__(self, console: Console, time_limit: float | None = None) -> None:
+        self.console = console
+        self.time_limit = math.inf if time_limit is None else time_limit
+
+    def on_start(self, steps: int, tokens: int) -> None:
+        self.steps, self.tokens = steps, tokens
+        self.row: dict[str, float] = {}
+        self.busy, self.done = 0.0, 0  # seconds of steps and their number: looks at the validation text are left out
+        self.start = self.since = time.monotonic()
+        self.due = 0.0
+
+    def on_steps(self, done: int, loss: float) -> None:
+        now = time.monotonic()
+        self.busy, self.since, self.done = self.busy + now - self.since, now, done
+        if now >= self.due:
+            self.due = now + self.every
+            self.show(loss)
+
+    def on_evaluation(self, row: dict[str, float]) -> None:
+        self.row, self.since = row, time.monotonic()
+
+    def show(self, loss: float) -> None:
+        """Tell how things stand."""
+
+    @property
+    def speed(self) -> str:
+        """Tokens a second."""
+        return f"{self.done * self.tokens / max(self.busy, 1e-9):,.0f} tokens/s"
+
+    @property
+    def left(self) -> str:
+        """The most time that is left, by the pace so far and the time limit."""
+        passed = time.monotonic() - self.start
+        return duration(max(0.0, min(passed / self.done * (self.steps - self.done), self.time_limit - passed)))
+
+
+class StepLines(StepReporter):
+    """A line every few seconds, the first with the first steps."""
+
+    every = LINE_EVERY
+
+    def show(self, loss: float) -> None:
+        told = {"loss": loss} | {name: value for name, value in self.row.items() if name == "val_loss"}
+        losses = ", ".join(f"{spelled(name)} {figure(name, value)}" for name, value in told.items())
+        words = f"step {self.done:,} of {self.steps:,}: {losses}, {self.speed}, at most {self.left} left"
+        self.console.print(words, soft_wrap=True, highlight=False)
+
+
+class StepBar(StepReporter):
+    """A bar that is drawn in place, and taken away at the end."""
+
+    every = BAR_EVERY
+
+    def on_start(self, steps: int, tokens: int) -> None:
+        super().on_start(steps, tokens)
+        self.progress = bar_of(self.console, 76)
+        self.task = self.progress.add_task("", total=steps, head=f"step 0/{steps}", words="compiling")
+        self.progress.start()
+
+    def show(self, loss: float) -> None:
+        known = f", val {figure('loss', self.row['val_loss'])}" if "val_loss" in self.row else ""
+        words = f"loss {figure('loss', loss)}{known}, {self.speed}, {self.left} left"
+        head = f"step {self.done}/{self.steps}"
+        self.progress.update(self.task, completed=self.done, head=head, words=words, refresh=True)
+
+    def on_end(self) -> None:
+        self.progress.stop()
+
+
+def bar_of(console: Console, words: int) -> Progress:
+    """A bar between a head and words, which take so many columns together; not drawn before it is started."""
+    bar = BarColumn(bar_width=max(4, min(40, console.width - words)))
+    columns = TextColumn("{task.fields[head]}"), bar, TextColumn("{task.fields[words]}")
+    return Progress(*columns, console=console, auto_refresh=False, transient=True)
+
+
+@contextmanager
+def reading(console: Console) -> Generator[Callable[[int, int], None]]:
+    """Inside, a function that is called with the number of images that have been read, and of all."""
+    progress = bar_of(console, 40)
+    task = progress.add_task("", total=None, head="reading", words="")
+
+    def show(done: int, count: int) -> None:
+        words = f"{done:,} of {count:,} images"
+        progress.update(task, completed=done, total=count, words=words, refresh=console.is_terminal)
+
+    if not console.is_terminal:
+        yield show
+        return
+    with progress:
+        yield show
+
+
+def step_reporter(console: Console, time_limit: float | None = None) -> StepReporter:
+    """What suits the console for a training by steps; the time limit, in seconds, is that of the training."""
+    return StepBar(console, time_limit) if console.is_terminal else StepLines(console, time_limit)
 
 
 def reporter(console: Console, time_limit: float | None = None) -> Reporter:

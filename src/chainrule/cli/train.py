@@ -1,154 +1,157 @@
-"""`chainrule train DATA --target COLUMN`."""
+"""`chainrule train DATA`: a table, a folder of images, or a text."""
 
 from __future__ import annotations
 
-import time
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table as Grid
 
-from chainrule.cli.config import RUNS_DIR, TrainOptions, read_config, train_options
-from chainrule.cli.console import command_line, one_line_errors, say
-from chainrule.cli.progress import reporter
-from chainrule.data import Table, TargetEncoder, read_table
-from chainrule.data.wording import counted, near, one_line, quoted
-from chainrule.errors import DefinitionError
-from chainrule.training.runs import REPORT, check_name, check_writable, run_name, save_run
+from chainrule.cli.config import RUNS_DIR, chosen_options, kind_of, read_config
+from chainrule.cli.console import command_line, one_line_errors
+from chainrule.training.image_settings import MODELS, ImageSettings
+from chainrule.training.language import TOKENIZERS, LanguageSettings
 from chainrule.training.settings import OPTIMIZERS, Settings
-from chainrule.training.tabular import Prepared, TableRun, prepare_table
-from chainrule.training.wording import baseline_words, duration, ending, figure, predict_command
 
 app = command_line()
 
-DEFAULT = Settings()
+TABLE, IMAGES, TEXT = Settings(), ImageSettings(), LanguageSettings()
 
 
-def option(words: str, default: object = None, metavar: str | None = None) -> Any:
+def option(words: str, default: object = None, metavar: str | None = None, panel: str | None = None) -> Any:
     """An option without a value of its own, so that a configuration file can be told from the command line."""
     told = words if default is None else f"{words} (default: {default})"
-    return typer.Option(help=told, metavar=metavar, show_default=False)
+    return typer.Option(help=told, metavar=metavar, show_default=False, rich_help_panel=panel)
+
+
+def of_table(words: str, default: object = None, metavar: str | None = None) -> Any:
+    """An option for tables alone."""
+    return option(words, default, metavar, "For tables")
+
+
+def of_images(words: str, default: object = None, metavar: str | None = None) -> Any:
+    """An option for images alone."""
+    return option(words, default, metavar, "For images")
+
+
+def of_text(words: str, default: object = None, metavar: str | None = None) -> Any:
+    """An option for texts alone."""
+    return option(words, default, metavar, "For texts")
 
 
 @app.command()
 def train(
-    context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="Table to learn from: CSV, TSV, Parquet or JSON.", show_default=False)],
-    target: Annotated[str | None, option("Column to predict.", metavar="COLUMN")] = None,
-    task: Annotated[
-        str | None, option("Classes or quantities?", "what the target looks like", "classification|regression")
+    command: typer.Context,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Table to learn from (CSV, TSV, Parquet or JSON), folder with a folder of PNG or JPEG files for each "
+            "class, or text (.txt).",
+            show_default=False,
+        ),
+    ],
+    epochs: Annotated[
+        int | None,
+        option("Most passes over the training data", f"{TABLE.epochs}; images {IMAGES.epochs}; not for texts"),
     ] = None,
-    drop: Annotated[list[str] | None, option("Column not to learn from; may be repeated.", metavar="COLUMN")] = None,
-    keep: Annotated[
-        list[str] | None, option("Column to learn from whatever it looks like; may be repeated.", metavar="COLUMN")
-    ] = None,
-    epochs: Annotated[int | None, option("Most passes over the training rows", DEFAULT.epochs)] = None,
     patience: Annotated[
-        int | None, option("Epochs without a better validation loss to stop after", DEFAULT.patience)
+        int | None,
+        option(
+            "Epochs without a better validation loss to stop after",
+            f"{TABLE.patience}; images {IMAGES.patience}; not for texts",
+        ),
     ] = None,
     time_limit: Annotated[float | None, option("Most seconds to train", "none", "SECONDS")] = None,
-    hidden: Annotated[
-        str | None, option("Widths of the hidden layers, as in 64,64", "one or two layers, by the table", "WIDTHS")
+    lr: Annotated[
+        float | None, option("Learning rate", f"{TABLE.lr:g}; images {IMAGES.lr:g}; texts {TEXT.lr:g}")
     ] = None,
-    dropout: Annotated[
-        float | None, option("Share of hidden units dropped in training", "0.1 or 0.3, by the rows")
-    ] = None,
-    label_smoothing: Annotated[
-        float | None, option("Share of a class handed to all classes", DEFAULT.label_smoothing)
+    batch_size: Annotated[
+        int | None,
+        option(
+            "Examples of an update",
+            f"32 to 256, by the rows; images 16 to 128; texts {TEXT.batch_size}",
+        ),
     ] = None,
     optimizer: Annotated[
-        str | None, option("Rule of the updates", DEFAULT.optimizer, "|".join(sorted(OPTIMIZERS)))
+        str | None,
+        option(
+            "Rule of the updates",
+            f"{TABLE.optimizer}; images {IMAGES.optimizer}; texts always adamw",
+            "|".join(sorted(OPTIMIZERS)),
+        ),
     ] = None,
-    lr: Annotated[float | None, option("Learning rate", DEFAULT.lr)] = None,
-    batch_size: Annotated[int | None, option("Rows of an update", "32 to 256, by the rows")] = None,
-    seed: Annotated[int | None, option("Decides all that is left to chance", DEFAULT.seed)] = None,
-    name: Annotated[str | None, option("Name of the run folder", "by file and target")] = None,
+    dropout: Annotated[
+        float | None,
+        option(
+            "Share of units dropped in training", f"0.1 or 0.3, by the rows; texts {TEXT.dropout:g}; not for images"
+        ),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, option("Share of a class handed to all classes", f"{TABLE.label_smoothing}; not for texts")
+    ] = None,
+    validation: Annotated[
+        float | None,
+        option(
+            "Share to validate on, and of images as many to test on",
+            f"images {IMAGES.validation}; texts {TEXT.validation}; not for tables",
+            "SHARE",
+        ),
+    ] = None,
+    seed: Annotated[int | None, option("Decides all that is left to chance", TABLE.seed)] = None,
+    name: Annotated[str | None, option("Name of the run folder", "by the data")] = None,
     runs_dir: Annotated[str | None, option("Folder of all runs", RUNS_DIR, "FOLDER")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run of the same name.")] = False,
     config: Annotated[
         Path | None, option("TOML file of options, written as in: batch_size = 64", metavar="FILE")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    target: Annotated[str | None, of_table("Column to predict.", metavar="COLUMN")] = None,
+    task: Annotated[
+        str | None, of_table("Classes or quantities?", "what the target looks like", "classification|regression")
+    ] = None,
+    drop: Annotated[list[str] | None, of_table("Column not to learn from; may be repeated.", metavar="COLUMN")] = None,
+    keep: Annotated[
+        list[str] | None, of_table("Column to learn from whatever it looks like; may be repeated.", metavar="COLUMN")
+    ] = None,
+    hidden: Annotated[
+        str | None, of_table("Widths of the hidden layers, as in 64,64", "one or two layers, by the table", "WIDTHS")
+    ] = None,
+    model: Annotated[str | None, of_images("Network", IMAGES.model, "|".join(MODELS))] = None,
+    size: Annotated[int | None, of_images("Pixels of height and width", "what the images have, at most 64")] = None,
+    channels: Annotated[int | None, of_images("1 for grey, 3 for colour", "what the images have", "1|3")] = None,
+    flip: Annotated[bool | None, of_images("Exchange left and right at random", "for images with colour")] = None,
+    crop: Annotated[bool | None, of_images("Move images a little at random", "yes")] = None,
+    colour: Annotated[bool | None, of_images("Change brightness, contrast, saturation at random", "no")] = None,
+    cutout: Annotated[bool | None, of_images("Cut squares out at random", "no")] = None,
+    mixup: Annotated[bool | None, of_images("Mix pairs of images at random", "no")] = None,
+    tokenizer: Annotated[
+        str | None, of_text("Characters, or byte pairs that are frequent", TEXT.tokenizer, "|".join(TOKENIZERS))
+    ] = None,
+    vocab_size: Annotated[int | None, of_text("Most tokens of byte pairs", TEXT.vocab_size)] = None,
+    context: Annotated[int | None, of_text("Tokens that the network sees at most", TEXT.context)] = None,
+    width: Annotated[int | None, of_text("Size of the vector of a token", TEXT.width)] = None,
+    layers: Annotated[int | None, of_text("Blocks of attention", TEXT.layers)] = None,
+    heads: Annotated[int | None, of_text("Heads of attention in a block", TEXT.heads)] = None,
+    steps: Annotated[int | None, of_text("Updates", TEXT.steps)] = None,
 ) -> None:
-    """Train a network to predict a column of a table from the others.
+    """Train a network on a table, a folder of images, or a text.
 
-    The rows are split into parts to train, to validate and to test. Training stops when the validation loss gets no
-    better, and the best weights are kept. Ctrl-C stops early and keeps the best weights so far (exit status 0).
-    Options on the command line come before those of a configuration file, and these before the defaults.
+    **A table**: it learns to predict the column that --target names. **A folder of images**: it learns to tell the
+    classes apart, each of which is a folder in it. **A text**: it learns to write on as in the text.
+
+    Part of the data is held out, and the weights that do best on it are kept. Ctrl-C stops early and keeps the best
+    weights so far (exit status 0). Options on the command line come before those of a configuration file, and these
+    before the defaults.
 
     Examples:
 
         chainrule train patients.csv --target diagnosis
         chainrule train houses.parquet --target price --drop id --hidden 128,64 --time-limit 60
+        chainrule train flowers/ --model resnet20 --epochs 30
+        chainrule train shakespeare.txt --steps 2000
     """
     with one_line_errors(debug):
-        options = train_options(context.params, read_config(config) if config else {})
-        run_training(data, options, overwrite)
-
-
-def run_training(data: Path, options: TrainOptions, overwrite: bool) -> None:
-    """Read, train, show and save."""
-    check_writable(options.runs_dir)
-    if options.name is not None:
-        check_name(options.runs_dir, options.name, overwrite=overwrite)
-    table = read_table(data)
-    if options.target is None:
-        raise DefinitionError(f"no target: name the column to predict with --target{near('', table.names)}")
-    name = options.name or run_name(f"{Path(data.name.removesuffix('.gz')).stem}-{options.target}")
-    if overwrite:
-        check_name(options.runs_dir, name, overwrite=True)
-    prepared = prepare_table(
-        table, options.target, options.settings, task=options.task, drop=options.drop, keep=options.keep
-    )
-    _introduce(table, prepared)
-    start = time.monotonic()
-    run = prepared.train([reporter(Console(stderr=True), options.settings.time_limit)])
-    say(f"\nStopped after {duration(time.monotonic() - start)} {ending(run.history)}.")
-    _show_results(run)
-    folder = save_run(run, options.runs_dir / name, source=one_line(data.name), overwrite=overwrite)
-    say(f"\nThe run is in {folder}")
-    say(f"  look     open {folder / REPORT} in a browser")
-    say(f"  predict  {predict_command(folder)}")
-
-
-def _introduce(table: Table, prepared: Prepared) -> None:
-    """What was read, and what will be trained."""
-    model, settings = prepared.model, prepared.settings
-    say(f"{table.source}: {counted(table.rows, 'row')}, {counted(len(table.columns), 'column')}")
-    for notice in prepared.notices:
-        say(f"  note: {notice}")
-    say(f"  target   {one_line(model.schema.target.name)}: {_target_words(prepared)}")
-    learned_from = counted(len(model.schema.features), "column")
-    say(f"  columns  learning from {learned_from}, made into {counted(model.widths[0], 'feature')}")
-    say("  rows     {:,} to train, {:,} to validate, {:,} to test".format(*map(len, prepared.parts)))
-    parameters = sum(x.size for x in model.network.parameters())
-    say(f"  network  {' -> '.join(map(str, model.widths))}, {parameters:,} parameters")
-    rate, size = f"learning rate {settings.lr:g}", f"{settings.batch_size} rows an update"
-    say(f"  updates  {settings.optimizer}, {rate}, {size}, at most {counted(settings.epochs, 'epoch')}")
-
-
-def _target_words(prepared: Prepared) -> str:
-    """The classes and their shares, or the spread of the quantity."""
-    codec = prepared.model.codec
-    if not isinstance(codec, TargetEncoder):
-        return f"a quantity, mean {codec.mean:.4g}, standard deviation {codec.std:.4g}"
-    counts = np.bincount(prepared.parts[0].y, minlength=len(codec.classes))
-    shares = [(float(counts[i] / counts.sum()), str(codec.classes[i])) for i in np.argsort(-counts, kind="stable")]
-    told = [f"{quoted(name)} {100 * share:.1f} %" for share, name in shares[:5]]
-    more = f" and {len(shares) - 5} more" if len(shares) > 5 else ""
-    return f"{len(shares)} classes, {', '.join(told)}{more}"
-
-
-def _show_results(run: TableRun) -> None:
-    """The figures of the test rows beside those of the baseline."""
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    grid.add_column(f"on {counted(len(run.rows.test), 'test row')}")
-    grid.add_column("this network", justify="right", style="bold")
-    grid.add_column(baseline_words(run.model.schema.task), justify="right")
-    for name, value in run.test.items():
-        grid.add_row(name, figure(name, value), figure(name, run.baseline[name]))
-    Console().print(grid)
+        kind = kind_of(data)
+        chosen = chosen_options(command.params, read_config(config) if config else {}, kind)
+        import_module(f"chainrule.cli.train_{kind}").run_training(data, chosen, overwrite)

@@ -232,7 +232,7 @@ class Fusion:
         for node in attempt.new:
             for x in node.inputs:
                 where = None if x.base in attempt.where else aligned(node, x, attempt.where[node])
-                if where is not None:
+                if where is not None and any(a >= 0 for a in where):  # who reads the same number is of no interest
                     self.readers.setdefault(x.base, {}).setdefault(attempt.group, where)
 
     def _place_reduction(self, node: Node) -> None:

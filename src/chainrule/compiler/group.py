@@ -8,6 +8,7 @@ register. Everything else is read from memory, wherever a view says.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from chainrule.compiler.ir import Node
@@ -79,14 +80,18 @@ def aligned(reader: Node, x: Node, where: Where) -> Where | None:
 
 def aligned_place(shape: Shape, strides: tuple[int, ...], offset: int, base: Node, where: Where) -> Where | None:
     """The same for a view of `base`."""
-    if offset:
-        return None
+    return None if offset else _aligned(shape, strides, base.place.shape, base.place.strides, where)
+
+
+@lru_cache(maxsize=1 << 16)  # deep networks ask the same of few shapes, hundreds of thousands of times
+def _aligned(
+    shape: Shape, strides: tuple[int, ...], whole: Shape, steps: tuple[int, ...], where: Where
+) -> Where | None:
     seen = {s: a for a, (n, s) in enumerate(zip(shape, strides, strict=True)) if n != 1 and s}
-    live = [a for a, (n, s) in enumerate(zip(shape, strides, strict=True)) if n != 1 and s]
-    if len(seen) != len(live):
+    if len(seen) != sum(n != 1 and s != 0 for n, s in zip(shape, strides, strict=True)):
         return None
     found: list[int] = []
-    for n, s in zip(base.place.shape, base.place.strides, strict=True):
+    for n, s in zip(whole, steps, strict=True):
         if n == 1:
             found.append(-1)
             continue

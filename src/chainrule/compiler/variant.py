@@ -27,6 +27,9 @@ INPUT_COPIED, RESULT_COPIED = 1 << 14, 1 << 12
 UNUSED = 3
 """References to an array that only the list of spare ones holds, while it is looked at."""
 
+UNSHARED = 2
+"""References to the memory of an array that has no other views, while it is looked at."""
+
 RUNNING = threading.RLock()
 """Held while a compiled function runs: they may share the tensors that they change."""
 
@@ -184,7 +187,9 @@ class Variant:
     def _array(self, t: TensorType) -> Array:
         """Memory for a large result: that of an earlier one that nobody holds any more, or new memory."""
         for x in self.spare:
-            if sys.getrefcount(x) == UNUSED and x.shape == t.shape and x.dtype == t.dtype.numpy:
+            if x.shape != t.shape or x.dtype != t.dtype.numpy:
+                continue
+            if sys.getrefcount(x) == UNUSED and sys.getrefcount(x.base) == UNSHARED:  # a view holds the memory alone
                 return x
         made = aligned(t.size, t.dtype.numpy).reshape(t.shape)
         self.spare.append(made)

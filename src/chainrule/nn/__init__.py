@@ -43,40 +43,11 @@ from chainrule.nn.batch_normalization import (
     InstanceNorm3d,
 )
 from chainrule.nn.cache import KeyValueCache
-from chainrule.nn.containers import (
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Residual,
-    Sequential,
-)
-from chainrule.nn.convolution import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
-from chainrule.nn.dropout import (
-    AlphaDropout,
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-    FeatureAlphaDropout,
-)
-from chainrule.nn.embedding import (
-    Embedding,
-    EmbeddingBag,
-)
-from chainrule.nn.linear import (
-    Flatten,
-    Identity,
-    Linear,
-    Unflatten,
-)
+from chainrule.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
+from chainrule.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from chainrule.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from chainrule.nn.embedding import Embedding, EmbeddingBag
+from chainrule.nn.linear import Flatten, Identity, Linear, Unflatten
 from chainrule.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -100,16 +71,8 @@ from chainrule.nn.losses import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from chainrule.nn.module import (
-    Module,
-    Parameter,
-    observe,
-)
-from chainrule.nn.normalization import (
-    GroupNorm,
-    LayerNorm,
-    RMSNorm,
-)
+from chainrule.nn.module import Module, Parameter, observe
+from chainrule.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from chainrule.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -127,20 +90,8 @@ from chainrule.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from chainrule.nn.pairs import (
-    Bilinear,
-    CosineSimilarity,
-    PairwiseDistance,
-)
-from chainrule.nn.piecewise import (
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    ReLU6,
-    Softshrink,
-    Threshold,
-)
+from chainrule.nn.pairs import Bilinear, CosineSimilarity, PairwiseDistance
+from chainrule.nn.piecewise import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6, Softshrink, Threshold
 from chainrule.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -153,27 +104,21 @@ from chainrule.nn.pooling import (
     MaxPool3d,
 )
 from chainrule.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from chainrule.nn.resampling import (
-    ChannelShuffle,
-    Fold,
-    PixelShuffle,
-    PixelUnshuffle,
-    Unfold,
-    Upsample,
-)
+from chainrule.nn.recurrent import GRU, LSTM, RNN
+from chainrule.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
+from chainrule.nn.resampling import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold, Upsample
 from chainrule.nn.transformer import Transformer, TransformerDecoder, TransformerEncoder
 from chainrule.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
-from chainrule.nn.unpooling import (
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
-)
+from chainrule.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -218,6 +163,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -237,6 +183,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
@@ -269,6 +216,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",

@@ -238,6 +238,18 @@ def observe(observer: Observer) -> Generator[None]:
         _calls.observer = old
 
 
+@contextmanager
+def evaluating(module: Module) -> Generator[None]:
+    """Inside, a module and all below it evaluate; afterwards each is in the mode in which it was."""
+    modes = [(x, x.training) for x in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for x, mode in modes:
+            x.training = mode
+
+
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """What a module, list, tuple or dict consists of; nothing for anything else."""
     if isinstance(value, Module):

@@ -167,7 +167,11 @@ def attention(
     found = found if found[0].dtype in FLOATS else operands(*found, dtype=float32)
     if min(x.ndim for x in found[:3]) < 2:
         raise ShapeError(f"attention: matrices are needed, not {', '.join(str(x.type) for x in found[:3])}")
-    lead = broadcast_shapes(*(x.shape[:-2] for x in found))
+    try:
+        lead = broadcast_shapes(*(x.shape[:-2] for x in found))
+    except ShapeError:
+        shown = ", ".join(str(x.type) for x in found)
+        raise ShapeError(f"attention: leading axes do not broadcast: {shown}") from None
     inputs = [broadcast_to(x, (*lead, *x.shape[-2:])) for x in found[:3]]
     inputs += [broadcast_to(x, (*lead, inputs[0].shape[-2], inputs[1].shape[-2])) for x in found[3:]]
     factor = 1.0 / sqrt(max(found[0].shape[-1], 1)) if scale is None else float(scale)

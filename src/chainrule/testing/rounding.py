@@ -5,12 +5,13 @@ stated here in units in the last place (ulps):
 
     exponentials, logarithms, powers, trigonometric functions, erf      ULPS ulps of the result
     sums: sum, matmul, convolutions, cumulative_sum, scattered ones     n ulps of the sum of the terms' sizes
+    pad(x) + pad(y)                                                     the sign of zeros is uncertain
     several steps at once: attention and its derivative                 n ulps of each input
     arithmetic on what has errors already                               1 ulp of the result
 
 where n is the number of terms, for attention the size of the longest axis. Terms may be added in any order, so that
 the sign of a sum that is zero is uncertain, too. The last line is there because a result may happen to depend on an
-error by its roundings alone, as at the top of a parabola.
+error by its roundings alone, as at the top of a parabola. An operation that is many in one has the errors of those.
 
 What such an error does to the results depends on all that follows: it may vanish in a sum or be blown up by a
 difference, and where there is a jump (floor, a comparison, sorting, a cast to integers or to bfloat16) it does either
@@ -30,9 +31,11 @@ import numpy as np
 
 from chainrule.graph import Graph
 from chainrule.op import Op
+from chainrule.recurrence import MADE_OF
 from chainrule.samples import readable, type_of
 from chainrule.tensor import Tensor
 from chainrule.testing.operations import listed
+from chainrule.trace import trace
 from chainrule.types import Array, TensorType, size_of
 
 ULPS = 4.0
@@ -123,20 +126,19 @@ def rounded(
                 continue
             given = [known[id(x)] for x in node.inputs]
             inexact = any(id(x) in tainted for x in node.inputs)
-            value: Any = _value(node.op, given, node.attributes, rng, inexact)
-            if rng is not None and _is_joined(node):
-                signs = rng.choice((-1.0, 1.0), np.shape(value)).astype(node.type.dtype.numpy)
-                value = np.where(value == 0, np.copysign(value, signs), value)
-            known[id(node)] = value
-            if inexact or node.op.name in INEXACT or node.op.name in SUMS | STEPS or "graph" in node.attributes:
+            value = _value(node.op, given, node.attributes, rng, inexact)
+            beside = node.op.name == "add" and any(x.op is not None and x.op.name == "pad" for x in node.inputs)
+            known[id(node)] = _with_any_zeros(value, rng) if beside and rng is not None else value
+            made = beside or node.op.name in INEXACT or node.op.name in SUMS | STEPS or node.op.name in MADE_OF
+            if inexact or made or "graph" in node.attributes:
                 tainted.add(id(node))
     return [np.asarray(known[id(x)]) for x in graph.results]
 
 
-def _is_joined(node: Tensor) -> bool:
-    """Whether a sum may be carried out as one thing set beside the other, so that zeros keep their sign."""
-    padded = any(x.op is not None and x.op.name == "pad" for x in node.inputs)
-    return node.op is not None and node.op.name == "add" and padded and node.type.dtype.is_float
+def _with_any_zeros(x: Array, rng: np.random.Generator) -> Array:
+    """Numbers whose zeros have any sign: parts that are set side by side may be copied or added to zeros."""
+    signs = rng.choice((-1.0, 1.0), np.shape(x))
+    return np.where(x == 0, x * signs, x).astype(x.dtype) if x.dtype.kind == "f" else x
 
 
 def _value(
@@ -149,6 +151,9 @@ def _value(
         return _loop(inputs, rng, **attributes)
     if rng is not None and op.name in STEPS:
         inputs = [_shaken(x, rng, max(max(y.shape, default=0) for y in inputs)) for x in inputs]
+    if rng is not None and op.name in MADE_OF:
+        parts = trace(lambda *xs: MADE_OF[op.name](*xs, **attributes))(*(Tensor(type_of(x), x) for x in inputs))
+        return tuple(rounded(parts, inputs, rng, inexact=inexact))
     value = op.numpy(*inputs, **attributes)
     if isinstance(value, tuple):
         return value  # pyright: ignore[reportUnknownVariableType]
@@ -170,8 +175,8 @@ def _value(
 
 def _shaken(x: Array, rng: np.random.Generator, ulps: float) -> Array:
     """Numbers with random errors of up to so many ulps."""
-    errors: Array = rng.uniform(-1.0, 1.0, x.shape) * (ulps * float(np.finfo(x.dtype).eps))
-    return np.asarray(x * (1.0 + errors), x.dtype)
+    limit = ulps * float(np.finfo(x.dtype).eps)
+    return np.asarray(x * rng.uniform(1.0 - limit, 1.0 + limit, np.shape(x)), x.dtype)
 
 
 def error_of(op: Op, value: Array, inputs: Sequence[Array], attributes: dict[str, Any], inexact: bool) -> Array | None:

@@ -86,13 +86,25 @@ def log_axis(low: float, high: float, start: float, end: float) -> Axis:
     return Axis(lambda value: start + math.log(value / low) / span * (end - start), log_ticks(low, high))
 
 
-def line_chart(title: str, series: Sequence[Series], best: int | None, show: Callable[[float], str]) -> str:
-    """Figures by epoch, the first being epoch 1, with a mark at the best; `show` writes a value out."""
+def line_chart(
+    title: str,
+    series: Sequence[Series],
+    best: int | None,
+    show: Callable[[float], str],
+    *,
+    unit: str = "epoch",
+    at: Sequence[int] | None = None,
+) -> str:
+    """Figures by epoch, the first being epoch 1, or by what `unit` says and `at` lists, with a mark at the best.
+
+    `show` writes a value out.
+    """
     epochs = max(len(line.values) for line in series)
+    xs = range(1, epochs + 1) if at is None else at
     values = [v for line in series for v in line.values if v is not None and math.isfinite(v)]
     if not values or not math.isfinite(max(values) - min(values)):
         return ""
-    x = linear_axis(1, max(epochs, 2), LEFT, WIDTH - RIGHT, least_step=1)
+    x = linear_axis(xs[0], max(xs[-1], xs[0] + 1), LEFT, WIDTH - RIGHT, least_step=1)
     low, high = min(values), max(values)
     logarithmic = low > 0 and high / low > LOG_SPAN
     margin = 0.04 * (high - low)
@@ -101,17 +113,18 @@ def line_chart(title: str, series: Sequence[Series], best: int | None, show: Cal
         if logarithmic
         else linear_axis(low - (0 if low == 0 else margin), high + margin, HEIGHT - BOTTOM, TOP)
     )
-    chosen = sorted({*range(0, epochs, math.ceil(epochs / MOST_POINTS)), epochs - 1, (best or epochs) - 1})
-    parts = [_frame(x, y, "epoch", "logarithmic" if logarithmic else "")]
-    parts += [_line(line, chosen, x, y) for line in series]
+    chosen = sorted({*range(0, epochs, math.ceil(epochs / MOST_POINTS)), epochs - 1, xs.index(best or xs[-1])})
+    places = [(i, x.place(xs[i])) for i in chosen]
+    parts = [_frame(x, y, unit, "logarithmic" if logarithmic else "")]
+    parts += [_line(line, places, y) for line in series]
     keys = [(line.name, f"line {line.style}") for line in series]
     if best:
         parts.append(f'<path class="mark" d="M{x.place(best):.1f},{TOP}V{HEIGHT - BOTTOM}"/>')
-        keys.append((f"best epoch, {best}", "mark"))
-    parts.append(_hover(series, chosen, x, show))
+        keys.append((f"best {unit}, {best}", "mark"))
+    parts.append(_hover(series, places, [f"{unit} {xs[i]}" for i in chosen], show))
     parts.append(_legend(keys))
     last = ", ".join(f"{line.name} {_last(line.values, show)}" for line in series)
-    return _svg(title, f"{title} over {epochs} epochs; at the end {last}.", parts)
+    return _svg(title, f"{title} over {xs[-1]} {unit}s; at the end {last}.", parts)
 
 
 def scatter_chart(title: str, x_name: str, y_name: str, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> str:
@@ -157,28 +170,29 @@ def _frame(x: Axis, y: Axis, x_name: str, y_name: str) -> str:
     return "".join(parts)
 
 
-def _line(line: Series, chosen: Sequence[int], x: Axis, y: Axis) -> str:
-    """A line through the values, interrupted where there is none; a lone value is a dot."""
+def _line(line: Series, places: Sequence[tuple[int, float]], y: Axis) -> str:
+    """A line through the values at places, interrupted where there is none; a lone value is a dot."""
     path, pen_down = "", False
-    for i in chosen:
+    for i, at in places:
         value = line.values[i]
         if value is None or not math.isfinite(value):
             pen_down = False
             continue
-        path += f"{'L' if pen_down else 'M'}{x.place(i + 1):.1f},{y.place(value):.1f}" + ("" if pen_down else "h0")
+        path += f"{'L' if pen_down else 'M'}{at:.1f},{y.place(value):.1f}" + ("" if pen_down else "h0")
         pen_down = True
     dot = "" if "L" in path else " dot"
     return f'<path class="line {line.style}{dot}" d="{path}"/>'
 
 
-def _hover(series: Sequence[Series], chosen: Sequence[int], x: Axis, show: Callable[[float], str]) -> str:
-    """An invisible strip for each epoch that tells its figures."""
-    middles = [x.place(i + 1) for i in chosen]
-    edges = [LEFT, *((a + b) / 2 for a, b in pairwise(middles)), WIDTH - RIGHT]
+def _hover(
+    series: Sequence[Series], places: Sequence[tuple[int, float]], names: Sequence[str], show: Callable[[float], str]
+) -> str:
+    """An invisible strip for each place that tells its figures."""
+    edges = [LEFT, *((a + b) / 2 for (_, a), (_, b) in pairwise(places)), WIDTH - RIGHT]
     strips: list[str] = []
-    for i, (start, end) in zip(chosen, pairwise(edges), strict=True):
+    for (i, _), name, (start, end) in zip(places, names, pairwise(edges), strict=True):
         told = [f"{line.name}: {show(v)}" for line in series if (v := line.values[i]) is not None]
-        words = escape("\n".join([f"epoch {i + 1}", *told]))
+        words = escape("\n".join([name, *told]))
         strips.append(
             f'<rect x="{start:.1f}" y="{TOP}" width="{end - start:.1f}" height="{HEIGHT - BOTTOM - TOP}">'
             f"<title>{words}</title></rect>"

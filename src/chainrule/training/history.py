@@ -16,9 +16,10 @@ class History:
 
     Attributes:
         rows: for each epoch a dict with "epoch" (from 1), "loss" (mean training loss), "seconds" (since the start),
-            and the loss and metrics of the validation data with the prefix "val_".
+            and the loss and metrics of the validation data with the prefix "val_". A training that has no epochs has
+            a row for every so many steps, with "step" in the place of "epoch".
         stopped: why it ended, in words; empty until then.
-        best_epoch: the epoch whose weights were kept, or None where nothing was compared.
+        best_epoch: the epoch or step whose weights were kept, or None where nothing was compared.
 
     >>> history = History()
     >>> history.add({"epoch": 1, "loss": 0.7})

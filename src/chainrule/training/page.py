@@ -42,6 +42,11 @@ td.number { white-space: nowrap; }
   background: color-mix(in srgb, var(--shade) calc(var(--share) * 55%), var(--back)); }
 .matrix th { border: 0; vertical-align: middle; }
 .matrix thead th { text-align: center; padding: 6px 8px; }
+.gallery { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); }
+figure { margin: 0; font-size: .82rem; line-height: 1.35; overflow-wrap: anywhere; }
+figure img { display: block; width: 100%; border-radius: 6px; image-rendering: pixelated; margin: 0 0 5px; }
+figure span { color: var(--soft); }
+.sample { margin: 0 0 14px; }
 code, pre { font: .9rem/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }
 pre { background: var(--back); border: 1px solid var(--rule); border-radius: 8px; padding: 10px 14px; margin: 0;
   white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -96,15 +101,15 @@ def _scrolled(style: str, head: str, body: str) -> str:
     return f'<div class="scroll" tabindex="0"><table class="{style}">{head}<tbody>\n{body}</tbody></table></div>'
 
 
-def matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """A confusion matrix: a row for each true class, shaded by the share of the row."""
+def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], noun: str = "rows") -> str:
+    """A confusion matrix: a row for each true class, shaded by the share of the row; `noun` is what is counted."""
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     rows = ""
     for name, row in zip(names, counts, strict=True):
         total = max(sum(row), 1)
         cells = ""
         for other, n in zip(names, row, strict=True):
-            words = escape(f"{name} taken for {other}: {n:,} of {sum(row):,} rows")
+            words = escape(f"{name} taken for {other}: {n:,} of {sum(row):,} {noun}")
             cells += f'<td style="--share:{n / total:.3f}" title="{words}">{n:,}</td>'
         rows += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>\n'
     return _scrolled("matrix", f"<thead><tr><td></td>{top}</tr></thead>", rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -66,20 +66,18 @@ class Settings:
         limit = 1.0 if self.time_limit is None else self.time_limit
         dropout = 0.0 if self.dropout is None else self.dropout
         wrong = [
-            ("hidden", type(widths) is not tuple or not all(map(_is_count, widths)), "a tuple of widths from 1"),
-            ("epochs", not _is_count(self.epochs), "a whole number from 1"),
-            ("lr", not (_is_number(self.lr) and 0 < self.lr < float("inf")), "a positive number"),
-            ("batch_size", not _is_count(batch), "a whole number from 1"),
+            ("hidden", type(widths) is not tuple or not all(map(is_count, widths)), "a tuple of widths from 1"),
+            ("epochs", not is_count(self.epochs), "a whole number from 1"),
+            ("lr", not is_rate(self.lr), "a positive number"),
+            ("batch_size", not is_count(batch), "a whole number from 1"),
             ("optimizer", self.optimizer not in OPTIMIZERS, f"one of {', '.join(sorted(OPTIMIZERS))}"),
-            ("dropout", not (_is_number(dropout) and 0 <= dropout < 1), "in [0, 1)"),
-            ("label_smoothing", not (_is_number(self.label_smoothing) and 0 <= self.label_smoothing < 1), "in [0, 1)"),
-            ("patience", not _is_count(self.patience), "a whole number from 1"),
-            ("time_limit", not (_is_number(limit) and limit > 0), "more than 0 seconds"),
-            ("seed", self.seed != 0 and not (_is_count(self.seed) and self.seed < 2**63), "from 0 to 2^63 - 1"),
+            ("dropout", not is_share(dropout), "in [0, 1)"),
+            ("label_smoothing", not is_share(self.label_smoothing), "in [0, 1)"),
+            ("patience", not is_count(self.patience), "a whole number from 1"),
+            ("time_limit", not (is_number(limit) and limit > 0), "more than 0 seconds"),
+            ("seed", not is_seed(self.seed), "from 0 to 2^63 - 1"),
         ]
-        for name, bad, allowed in wrong:
-            if bad:
-                raise DefinitionError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+        refuse(self, wrong)
 
 
 def settle(settings: Settings, task: Task, rows: int, features: int) -> Settings:
@@ -95,9 +93,33 @@ def settle(settings: Settings, task: Task, rows: int, features: int) -> Settings
     return replace(settings, hidden=hidden, dropout=dropout, batch_size=settings.batch_size or batch)
 
 
-def _is_count(value: object) -> bool:
+def refuse(settings: object, wrong: Iterable[tuple[str, bool, str]]) -> None:
+    """Raise a `DefinitionError` about the first setting that is wrong: its name, whether it is, and what is allowed."""
+    for name, bad, allowed in wrong:
+        if bad:
+            raise DefinitionError(f"{name} must be {allowed}, not {getattr(settings, name)!r}")
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number of at least 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether it is a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_share(value: object) -> bool:
+    """Whether it is a number in [0, 1)."""
+    return is_number(value) and 0 <= cast(float, value) < 1
+
+
+def is_rate(value: object) -> bool:
+    """Whether it is a positive number."""
+    return is_number(value) and 0 < cast(float, value) < float("inf")
+
+
+def is_seed(value: object) -> bool:
+    """Whether it is a whole number from 0 to 2^63 - 1."""
+    return value == 0 or (is_count(value) and cast(int, value) < 2**63)

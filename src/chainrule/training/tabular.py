@@ -282,7 +282,12 @@ def _scores(codec: Codec, outputs: NDArray[Any], y: NDArray[Any]) -> dict[str, f
     if isinstance(codec, TargetScaler):
         guess, truth = codec.decode(outputs).ravel(), codec.decode(y).ravel()
         return {"R2": metrics.r2(guess, truth), "RMSE": metrics.rmse(guess, truth), "MAE": metrics.mae(guess, truth)}
-    p = probabilities(outputs)
+    return class_scores(outputs, y)
+
+
+def class_scores(logits: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+    """All figures for logits [rows, classes] where the classes [rows] are known."""
+    p = probabilities(logits)
     guess = p.argmax(axis=1)
     found = {
         "accuracy": metrics.accuracy(guess, y),
@@ -306,5 +311,10 @@ def _baseline(codec: Codec, y: NDArray[Any], rows: int) -> NDArray[Any]:
     """Outputs that know the training targets only: the classes' frequencies as logits, or the mean."""
     if isinstance(codec, TargetScaler):
         return np.full((rows, 1), y.mean())
-    shares = np.bincount(y, minlength=len(codec.classes)) / len(y)
+    return frequency_logits(y, len(codec.classes), rows)
+
+
+def frequency_logits(y: NDArray[Any], classes: int, rows: int) -> NDArray[Any]:
+    """The logits [rows, classes] of always giving each class the share that it has in y."""
+    shares = np.bincount(y, minlength=classes) / len(y)
     return np.tile(np.log(np.maximum(shares, 1e-12)), (rows, 1))

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias, cast
@@ -18,6 +18,7 @@ from chainrule.compiled import compile
 from chainrule.data.batches import Arrays, batches, shuffled
 from chainrule.errors import DataError, DefinitionError
 from chainrule.nn import Module
+from chainrule.nn.module import evaluating
 from chainrule.optim import LRScheduler, Optimizer, ReduceLROnPlateau
 from chainrule.state import no_grad
 from chainrule.tensor import Tensor, TensorLike, as_tensor
@@ -158,7 +159,7 @@ class Trainer:
         told: list[Callback] = []
         start = time.monotonic()
         try:
-            with _interrupt_stops(self):
+            with interrupt_stops(self.stop):
                 self.model.train()
                 for callback in callbacks:
                     callback.on_fit_start(self, epochs, -(-len(data) // batch_size))
@@ -192,8 +193,7 @@ class Trainer:
         """One pass over the training data, or part of one if it is stopped, and the figures of it."""
         self.epochs += 1
         total, count = 0.0, 0.0
-        for batch, chosen in enumerate(batches(shuffled(len(data), self.seed, self.epochs), batch_size)):
-            part = data.take(chosen)
+        for batch, part in enumerate(self.minibatches(data, batch_size)):
             loss = self.step(part.x, part.y, part.weights)
             weight = len(part) if part.weights is None else float(part.weights.sum())
             total, count = total + loss * weight, count + weight
@@ -212,6 +212,10 @@ class Trainer:
         for callback in callbacks:
             callback.on_epoch_end(self, row)
         self.history.add(row)
+
+    def minibatches(self, data: Arrays, batch_size: int) -> Iterator[Arrays]:
+        """The parts of the training data that an epoch's updates are made from, in their order."""
+        return (data.take(chosen) for chosen in batches(shuffled(len(data), self.seed, self.epochs), batch_size))
 
     def evaluate(self, data: Data, *, batch_size: int = 1024) -> dict[str, float]:
         """The loss and the metrics of data, without training on them. Raises as `fit` and `predict` do."""
@@ -249,19 +253,13 @@ def predict(model: Module, x: Any, *, batch_size: int = 1024) -> Array:
     if batch_size < 1:
         raise DefinitionError(f"batch_size must be at least 1, not {batch_size}")
     starts = range(0, max(len(rows), 1), batch_size)  # no rows are one empty batch, which tells the shape
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            return np.concatenate([model(as_tensor(rows[i : i + batch_size])).numpy() for i in starts])
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(model), no_grad():
+        return np.concatenate([model(as_tensor(rows[i : i + batch_size])).numpy() for i in starts])
 
 
 @contextmanager
-def _interrupt_stops(trainer: Trainer) -> Generator[None]:
-    """Inside, the first Ctrl-C lets the batch under way finish, so that no update is half done; a second interrupts.
+def interrupt_stops(end: Callable[[str], None]) -> Generator[None]:
+    """Inside, the first Ctrl-C calls `end`, so that no update is half done; a second interrupts.
 
     Signals are the main thread's alone, and a program that handles or ignores Ctrl-C itself goes on doing so.
     """
@@ -272,7 +270,7 @@ def _interrupt_stops(trainer: Trainer) -> Generator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, usual)
-        trainer.stop(INTERRUPTED)
+        end(INTERRUPTED)
 
     signal.signal(signal.SIGINT, stop)
     try:

@@ -55,8 +55,13 @@ def ending(history: History) -> str:
     'in epoch 2: interrupted; the weights of epoch 1, the best, are kept'
     """
     why = history.stopped.replace("val_loss", "the validation loss")
-    kept = "the last weights" if history.best_epoch is None else f"the weights of epoch {history.best_epoch}, the best,"
-    return f"in epoch {len(history)}: {why}; {kept} are kept"
+    steps = "step" in history
+    where, unit = (
+        (f"after step {history.rows[-1]['step']:,}", "step") if steps else (f"in epoch {len(history)}", "epoch")
+    )
+    best = history.best_epoch
+    kept = "the last weights" if best is None else f"the weights of {unit} {best:,}, the best,"
+    return f"{where}: {why}; {kept} are kept"
 
 
 def baseline_words(task: str) -> str:
@@ -68,10 +73,19 @@ def baseline_words(task: str) -> str:
     return "always the mean" if task == "regression" else "always the most frequent"
 
 
-def predict_command(folder: Path) -> str:
+def predict_command(folder: Path, data: str = "new-rows.csv") -> str:
     """The command that predicts with a run.
 
     >>> predict_command(Path("runs/my run"))
     "chainrule predict 'runs/my run' new-rows.csv -o predictions.csv"
     """
-    return f"chainrule predict {shlex.quote(str(folder))} new-rows.csv -o predictions.csv"
+    return f"chainrule predict {shlex.quote(str(folder))} {data} -o predictions.csv"
+
+
+def generate_command(folder: Path) -> str:
+    """The command that lets a language model write.
+
+    >>> generate_command(Path("runs/my run"))
+    "chainrule generate 'runs/my run' --length 1000"
+    """
+    return f"chainrule generate {shlex.quote(str(folder))} --length 1000"

@@ -24,6 +24,8 @@ from tests.agreement.case import (
     made,
 )
 
+torch.set_default_dtype(torch.float64)  # also of what layers and optimizers make for themselves
+
 
 @singledispatch
 def run(case: Case) -> dict[str, Array]:
@@ -64,7 +66,6 @@ def _(case: OptimizerCase) -> dict[str, Array]:
         for i, shape in enumerate(case.shapes)
     ]
     groups = [{"params": [x], **group} for x, group in zip(parameters, case.groups, strict=False)]
-    torch.set_default_dtype(torch.float64)  # of the counts and products that optimizers keep
     optimizer = getattr(torch.optim, name)(groups or parameters, **arguments)
     goals = [torch.from_numpy(np.asarray(case.draw(f"goal {i}", shape))) for i, shape in enumerate(case.shapes)]
 

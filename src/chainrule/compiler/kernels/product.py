@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import Access, Body
+from chainrule.compiler.kernels.body import Access, Body, reads, writes
 from chainrule.compiler.products import Product, product_of
 from chainrule.kernel import Contract
 from chainrule.native.code import Index, Module, Value
@@ -16,6 +16,9 @@ from chainrule.native.contraction import Contraction, Plan, emit
 from chainrule.native.contraction import plan as fresh_plan
 from chainrule.native.lanes import Lanes
 from chainrule.native.target import Target
+
+MANY = 4
+"""So many buffers that an epilogue walks along make it worth to finish rows of tiles."""
 
 SMALLEST_CUT, PIECES, LINE = 8, 4, 64
 """Rows of the smallest unit of work, into how many units rows are cut at most, and bytes of a cache line."""
@@ -153,4 +156,7 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
             for node in group.stored:
                 body.store(node)
 
-        emit(f, product.contraction, shape.plan, None if group.stored == [root] else epilogue)
+        places = (*(at for _, at in reads(group)), *writes(group)) if shape.columns >= 0 else ()
+        wide = [at for at in places if at.strides[shape.columns]]
+        plain = group.stored == [root]
+        emit(f, product.contraction, shape.plan, None if plain else epilogue, beside=len(wide) >= MANY)

@@ -23,20 +23,26 @@ Epilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Index, "Value | None
 (b, m, n + 1), ... of C. It stores what it wants; with a mask only the lanes where that holds exist."""
 
 
-def emit(f: Function, contraction: Contraction, plan: Plan, epilogue: Epilogue | None = None) -> None:
+def emit(
+    f: Function, contraction: Contraction, plan: Plan, epilogue: Epilogue | None = None, *, beside: bool = False
+) -> None:
     """Units `f.begin` to `f.end` of a contraction.
+
+    With `beside`, tiles beside each other follow each other, since the epilogue reads and writes much along rows.
 
     The kernel's arguments are pointers to the first elements of A, B and C, to the thread's scratch memory, and the
     addresses of the plan's micro-kernels; with an epilogue C is not touched, and the rest is for it to read.
     """
     if plan.units:
         with f.when(f.compare("slt", f.begin, f.end)):
-            _Loops(f, contraction, plan, epilogue).make()
+            _Loops(f, contraction, plan, epilogue, plan.beside if beside else 1).make()
 
 
 class _Loops:
-    def __init__(self, f: Function, contraction: Contraction, plan: Plan, epilogue: Epilogue | None) -> None:
-        self.f, self.c, self.p = f, contraction, plan
+    def __init__(
+        self, f: Function, contraction: Contraction, plan: Plan, epilogue: Epilogue | None, beside: int
+    ) -> None:
+        self.f, self.c, self.p, self.beside = f, contraction, plan, beside
         self.size = contraction.compute.itemsize
         self.v = Lanes(f, f.target.lanes(self.size))
         self.width = plan.vectors * self.v.count
@@ -76,7 +82,7 @@ class _Loops:
             self._copy_a(k, depth)
         if p.copy_b == "all" and p.depth < self.c.k:
             self._copy_b(k, depth)
-        if p.beside == 1:
+        if self.beside == 1:
             with f.loop(*self.n, self.width) as panel:
                 columns = self._cut(self.c.n, self.width, self.n[1], panel.index)
                 b, b_step = self._panel(panel.index, columns, k, depth)
@@ -84,9 +90,9 @@ class _Loops:
                     rows = self._cut(self.c.m, p.rows, self.m[1], tile.index)
                     self._tile(tile.index, panel.index, rows, columns, k, depth, b, b_step)
             return
-        with f.loop(*self.n, self.width * p.beside) as panels, f.loop(*self.m, p.rows) as tile:
+        with f.loop(*self.n, self.width * self.beside) as panels, f.loop(*self.m, p.rows) as tile:
             rows = self._cut(self.c.m, p.rows, self.m[1], tile.index)
-            stop = f.min(f.add(panels.index, self.width * p.beside), self.n[1])
+            stop = f.min(f.add(panels.index, self.width * self.beside), self.n[1])
             with f.loop(panels.index, stop, self.width) as panel:
                 columns = self._cut(self.c.n, self.width, self.n[1], panel.index)
                 b, b_step = self._panel(panel.index, columns, k, depth)

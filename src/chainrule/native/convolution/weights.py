@@ -31,6 +31,7 @@ from chainrule.types import TensorType
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
 TAPS = 6  # most rows of a tile of depthwise work
 CALL = 40  # cycles around a micro-kernel, without its sums
+NARROW = 128  # bytes of a place up to which cotangents are read where they lie
 
 
 def weight_units(x: TensorType, y: TensorType, **attributes: Any) -> int:
@@ -136,8 +137,11 @@ class _Loops:
         self.channel_step = 1 if self.copies else self.x_strides[1]
         self.per_image = g.lines * prod(g.places[1:])
         self.panel = g.images * self.per_image * self.tiles.width  # elements of a panel
-        row = g.stride[-1] * self.steps[-1]
-        self.a_step = row * self.size
+        self.a_step = g.stride[-1] * self.steps[-1] * self.size
+        # Few channels side by side are read where they lie; more of them would fall on few sets of the first cache.
+        place = self.y_strides[-1]
+        self.packs = self.y_strides[1] != 1 or g.across % self.tiles.width != 0 or not 0 < place * self.size <= NARROW
+        self.b_place = self.tiles.width if self.packs else place
 
     def make(self) -> None:
         """All images, strip by strip; then what has been found is stored."""
@@ -147,20 +151,26 @@ class _Loops:
             images = f.min(g.images, f.sub(g.batch, batch.index))
             lines = f.min(g.lines, f.sub(g.places[0], first.index))
             origin = self._image(batch.index, first.index, images, lines)
-            self._pack(batch.index, first.index, images, lines)
+            if self.packs:
+                self._pack(batch.index, first.index, images, lines)
             started = f.compare("sgt", f.add(batch.index, first.index), 0)
             adding = f.choose(started, 1, 0)
             count = f.mul(f.mul(images, lines), prod(g.places[1:-1]))
-            self._tiles(origin, table, count, adding)
+            at = f.add(f.mul(batch.index, self.y_strides[0]), f.mul(first.index, self.y_strides[2]))
+            panels = self.panels if self.packs else f.at(self.y, at, self.size)
+            self._tiles(origin, panels, table, count, adding)
         self._store()
 
     def _table(self) -> Value:
-        """Where each row of places of a strip begins, in the images and in a panel."""
+        """Where each row of places of a strip begins, in the images and in a panel of cotangents."""
         g, found = self.g, list[int]()
         for number, q in enumerate(itertools.product(range(g.images), range(g.lines), *map(range, g.places[1:-1]))):
             steps = (self.image_step, *(s * step for s, step in zip(g.stride[:-1], self.steps[:-1], strict=True)))
             at = sum(i * step for i, step in zip(q, steps, strict=True))
-            found += [at * self.size, number * g.places[-1] * self.tiles.width * self.size]
+            there = number * g.places[-1] * self.tiles.width
+            if not self.packs:
+                there = sum(i * step for i, step in zip(q, (self.y_strides[0], *self.y_strides[2:-1]), strict=True))
+            found += [at * self.size, there * self.size]
         return self.f.module.table("rows", found)
 
     def _image(self, b: Index, first: Index, images: Index, lines: Index) -> Value:
@@ -205,7 +215,7 @@ class _Loops:
         even = self.g.across % self.tiles.width == 0
         return self.tiles.width if even else self.f.min(self.tiles.width, self.f.sub(self.g.across, n))
 
-    def _tiles(self, origin: Value, table: Value, count: Index, adding: Index) -> None:
+    def _tiles(self, origin: Value, panels: Value, table: Value, count: Index, adding: Index) -> None:
         """What a strip adds to all sums of the units."""
         f, g, tiles = self.f, self.g, self.tiles
         with f.loop(0, 1 if g.is_depthwise else tiles.panels) as loop, f.loop(f.begin, f.end) as unit:
@@ -217,7 +227,8 @@ class _Loops:
             for i, apart, step in zip(tap, g.dilation, self.steps, strict=True):
                 at = f.add(at, f.mul(i, apart * step))
             a = f.at(origin, at, self.size)
-            b = f.at(self.panels, f.mul(f.add(f.mul(group, tiles.panels), panel), self.panel), self.size)
+            number = f.mul(f.add(f.mul(group, tiles.panels), panel), self.panel if self.packs else tiles.width)
+            b = f.at(panels, number, self.size)
             sums, columns = self._sums(unit.index, loop.index), self._columns(f.mul(panel, tiles.width))
 
             def rows(
@@ -227,7 +238,7 @@ class _Loops:
                     start, height = parts.place(f, tile.index)
                     call(
                         f, self._kernel(height, columns), f.at(a, f.mul(start, step), self.size),
-                        self.a_step, b, tiles.width * self.size,
+                        self.a_step, b, self.b_place * self.size,
                         f.at(sums, f.mul(start, tiles.width), self.size), tiles.width * self.size,
                         g.places[-1], adding, table, count,
                     )  # fmt: skip
