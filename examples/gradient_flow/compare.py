@@ -1,7 +1,7 @@
 """Vanishing and exploding gradients, what helps against them, and what theory says of both, in one table and picture.
 
     pip install -e '.[examples]'
-    python examples/gradient_flow/compare.py           # some two minutes; writes gradient_flow.svg
+    python examples/gradient_flow/compare.py           # a minute; writes gradient_flow.svg
 
 Deep networks learn the digits of scikit-learn, recurrent ones to remember the first of 100 steps. Before each is
 trained, the norm of the gradient at every layer or step is measured and compared with the prediction of theory.py.

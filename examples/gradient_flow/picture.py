@@ -36,8 +36,12 @@ WORDS = (
     "The norm of the gradient at each layer or step as a multiple of that at the last, on a logarithmic scale.",
     "Points: measured before training. Lines: what theory predicts. In brackets: accuracy after training.",
 )
+FIRST = 100
+"""So many updates are drawn, where gradients are."""
+
+LEAST = 1e-8
 DEEPEST = 1e-30
-"""Smaller gradients are drawn at the lower edge."""
+"""Smaller norms are left out by update, and drawn at the lower edge by layer."""
 
 
 def picture(found: Sequence[Outcome]) -> str:
@@ -93,19 +97,22 @@ def by_depth(title: str, found: Sequence[Outcome], x: float, y: float) -> list[s
 
 
 def by_update(title: str, found: Sequence[Outcome], x: float, y: float) -> list[str]:
-    """The norm of the whole gradient at each update, before it is clipped."""
+    """The norm of the whole gradient at the first updates, before it is clipped, and where it is a number no more."""
     left, top = x + LABELS, y + HEAD
-    count = max(len(o.norms) for o in found)
-    across = linear_axis(1, count, left, x + PANEL)
-    values = np.concatenate([o.norms[np.isfinite(o.norms)] for o in found])
-    down = log_axis(max(values.min(), 1e-8) / 3, values.max() * 3, top + PLOT, top)
+    shown = [o.norms[:FIRST] for o in found]
+    values = np.concatenate([norms[np.isfinite(norms) & (norms > LEAST)] for norms in shown])
+    across = linear_axis(1, max(map(len, shown)), left, x + PANEL)
+    down = log_axis(values.min() / 3, values.max() * 1e4, top + PLOT, top)  # room for words
     parts = frame(title, "update", across, down, x, y, "norm of the whole gradient")
-    for colour, o in zip(COLOURS[::-3], found, strict=False):
-        parts += [
-            f'<circle cx="{across.place(i + 1):.1f}" cy="{down.place(max(v, 1e-8)):.1f}" r="1.6" fill="{colour}"/>'
-            for i, v in list(enumerate(o.norms))[:: max(1, count // 200)]
-            if np.isfinite(v)
-        ]
+    for colour, norms in zip(COLOURS[::-3], shown, strict=False):
+        finite = np.isfinite(norms)
+        at = [(across.place(i + 1), down.place(v)) for i, v in enumerate(norms) if finite[i] and v > LEAST]
+        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.8" fill="{colour}"/>' for a, b in at]
+        if not finite.all():
+            last = int(finite.argmin()) + 1
+            a, b = across.place(last), top + 26
+            parts.append(f'<path d="M{a - 4:.1f} {b - 4}l8 8m0 -8l-8 8" stroke="{colour}" stroke-width="2"/>')
+            parts.append(text(a + 9, b + 4, f"not a number from update {last}", "faint"))
     return parts + legend(found, x, top + PLOT + FOOT, COLOURS[::-3])
 
 
