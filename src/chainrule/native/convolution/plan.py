@@ -13,6 +13,7 @@ from math import prod
 
 from chainrule.native.contraction.micro import Depthwise, Swept
 from chainrule.native.contraction.plan import pace
+from chainrule.native.convolution.geometry import whole_lines
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.sweep import Sweep
 from chainrule.native.target import Target
@@ -26,7 +27,6 @@ KERNEL = 200  # cycles that a micro-kernel less is worth, at least
 NEAR = 32 * 1024  # bytes that fit into a core's first cache
 STRIP = 256 * 1024  # bytes of the image that are copied at a time, if that can be
 UNITS = 16  # about so many units of work
-COPY = 3.0  # cycles to copy a vector
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class _Planner:
         panels = s.sets * -(-s.across // width) * taps * s.summed * width
         lines = (self.strip - 1) * s.stride[0] + s.window[0]
         strip = lines * prod(s.spanned[1:]) * s.groups * s.summed + self.lanes if self.copies else 0
-        return _lines(rows * width * self.size), _lines(panels * self.size), _lines(strip * self.size)
+        return whole_lines(rows * width * self.size), whole_lines(panels * self.size), whole_lines(strip * self.size)
 
     def _cycles(self, rows: int, vectors: int) -> float:
         s, total = self.s, 0.0
@@ -198,7 +198,3 @@ def _widths(strips: int, vectors: int) -> list[tuple[int, int]]:
     """Widths of the panels of a group in vectors, and how many there are of each."""
     found = ((vectors, strips // vectors), (strips % vectors, 1))
     return [(size, many) for size, many in found if size and many]
-
-
-def _lines(bytes: int) -> int:
-    return -(-bytes // 64) * 64

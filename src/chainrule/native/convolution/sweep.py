@@ -68,12 +68,6 @@ class Sweep:
     y: tuple[int, ...]
 
     @property
-    def flops(self) -> int:
-        """Multiplications and additions of taps, padding included."""
-        places = sum(_size(p.count) * len(p.taps) for p in self.phases)
-        return 2 * self.batch * self.groups * self.summed * self.made * places
-
-    @property
     def is_depthwise(self) -> bool:
         """Whether each channel has a kernel of its own, so that lanes are groups."""
         return self.groups > 1 and self.summed == self.made == 1
@@ -188,10 +182,3 @@ def _with_two_axes(s: Sweep) -> Sweep:
         s.dtype, s.batch, s.groups, s.summed, s.made, (1, *s.sizes), (1, *s.results), (1, *s.stride), (1, *s.step),
         phases, (*s.x[:2], 0, *s.x[2:]), (*s.w[:3], 0, *s.w[3:]), (*s.y[:2], 0, *s.y[2:]),
     )  # fmt: skip
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
