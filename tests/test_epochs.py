@@ -235,4 +235,4 @@ def test_a_child_process_goes_on_training() -> None:
         assert status == 0, status
         assert os.read(reader, 10_000) == found
     """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], check=True, timeout=300)

@@ -105,7 +105,7 @@ def test_ctrl_c_keeps_the_best_weights_and_saves_the_run(corpus: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("step ")
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert ": interrupted; the weights of step " in stdout and "The run is in runs/numbers\n" in stdout
     assert json.loads(Path("runs/numbers/run.json").read_text())["training"]["stopped"] == "interrupted"

@@ -185,7 +185,7 @@ def test_ctrl_c_keeps_the_best_weights_and_saves_the_run(here: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("epoch 1 of at most 1000000: training loss")
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert ": interrupted; the weights of epoch " in stdout
     assert "The run is in runs/flowers-kind\n" in stdout

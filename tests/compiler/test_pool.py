@@ -169,12 +169,14 @@ def test_a_profile_needs_counters_for_every_thread() -> None:
 
 
 def test_the_clock_goes_as_fast_as_it_says() -> None:
-    runner = the_runner()
-    ticks, started = runner.ticks(), time.perf_counter()
-    while time.perf_counter() < started + 0.02:
-        pass
-    passed, took = runner.ticks() - ticks, time.perf_counter() - started
-    assert passed / runner.ticks_per_second() == pytest.approx(took, rel=0.05)
+    runner, errors = the_runner(), list[float]()
+    for _ in range(5):  # between two readings of clocks, others may have the processor
+        ticks, started = runner.ticks(), time.perf_counter()
+        while time.perf_counter() < started + 0.02:
+            pass
+        passed, took = runner.ticks() - ticks, time.perf_counter() - started
+        errors.append(abs(passed / runner.ticks_per_second() / took - 1))
+    assert min(errors) < 0.05
 
 
 def test_python_threads_may_run_programs_at_once(code: Code) -> None:
@@ -248,7 +250,7 @@ def check(threads):
 def run_script(body: str) -> subprocess.CompletedProcess[str]:
     script = SCRIPT.format(tests=os.path.dirname(__file__)) + body
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]  # forks with threads about
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def assert_clean(done: subprocess.CompletedProcess[str], output: str = "") -> None:
