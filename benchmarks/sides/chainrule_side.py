@@ -151,7 +151,13 @@ def layer(mode: str, workload: Single, data: Arrays) -> Work:
         gradients = dict([*of_module.named_parameters(), *of_module.named_buffers()])
         return y, *of_inputs, *(gradients[name] for name in names)
 
-    return called(mode, call, [data["cotangent"], *inputs])
+    arrays = [data["cotangent"], *inputs]
+    return called(mode, call, [channels_last(x) for x in arrays] if workload.has_images else arrays)
+
+
+def channels_last(images: np.ndarray) -> np.ndarray:
+    """The same images, with their channels side by side in memory."""
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def called(mode: str, function: Any, arrays: list[np.ndarray]) -> Work:

@@ -10,32 +10,31 @@
 
 The function is traced once for each signature: the types of its arguments, whatever they hold beside tensors, whether
 the modules that it calls train or evaluate, and the options of its optimizers. What it reads from outside (parameters,
-optimizer state, random generators) is read anew at each call, and what it assigns is updated in place.
+optimizer state, random generators) is read anew at each call, and what it assigns is updated in place. Arrays come and
+go in row-major order, or as they are if they are images [N, C, ...] whose channels lie side by side; others are copied.
 """
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, overload
 
-import numpy as np
-
 from chainrule.compiler.blueprint import Kind
 from chainrule.compiler.build import built
+from chainrule.compiler.channels import arranged, is_channels_last
 from chainrule.compiler.profile import Profile
 from chainrule.compiler.report import KernelTable, kernel_table
-from chainrule.compiler.variant import Held, Variant
+from chainrule.compiler.variant import INPUT_COPIED, Held, Variant
 from chainrule.errors import DefinitionError, TraceError
 from chainrule.graph import Graph
 from chainrule.state import Tracing, current, current_recording
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.trace import trace_within
 from chainrule.trees import Structure, flatten, static_parts, unflatten
-from chainrule.types import Array
 
 MANY = 16
 """After so many signatures of one function, a warning says what keeps changing."""
@@ -79,20 +78,22 @@ class Compiled:
         if current_recording() and any([x.requires_grad for x in tensors]):
             return self.function(*args, **kwargs)  # a backward pass wants to know how results are computed
         variant = self.variant(structure, tensors)
-        values = [_in_order(x.known()) for x in tensors]
+        values = [arranged(x.known()) for x in tensors]
         if not kwargs and variant.expect(args, values):
             self.recent = [variant, *(x for x in self.recent if x is not variant)][:MANY]
         return variant.call(values)
 
     def variant(self, structure: Structure, tensors: Sequence[Tensor]) -> Variant:
         """What the function is compiled to for these arguments; traced and compiled if that has not been done."""
-        key = (_of_structure(structure), *[x.type for x in tensors])
+        values = [x.known() for x in tensors]
+        entering = [i for i, x in enumerate(values) if x.nbytes > INPUT_COPIED and is_channels_last(x)]
+        key = (_of_structure(structure), *[x.type for x in tensors], *entering)
         variant = self._fitting(key)
         if variant is None:
             with self._lock:
                 variant = self._fitting(key)  # another thread may have been quicker
                 if variant is None:
-                    variant = self._compile(structure, tensors)
+                    variant = self._compile(structure, tensors, entering)
                     self.variants.setdefault(key, []).append(variant)
                     self._warn()
         self.last = variant
@@ -101,7 +102,7 @@ class Compiled:
     def _fitting(self, key: Any) -> Variant | None:
         return next((variant for variant in self.variants.get(key, ()) if variant.fits()), None)
 
-    def _compile(self, structure: Structure, tensors: Sequence[Tensor]) -> Variant:
+    def _compile(self, structure: Structure, tensors: Sequence[Tensor], entering: Collection[int]) -> Variant:
         context = Tracing()
         args, kwargs = unflatten(structure, tensors)
         graph, result = trace_within(context, self.function, *args, **kwargs)
@@ -112,7 +113,7 @@ class Compiled:
                 "call optimizer.zero_grad() in the function, before backward()"
             )
         graph.verify()
-        program = built(graph, self.options.target, self.moving(graph))
+        program = built(graph, self.options.target, self.moving(graph), entering)
         assigned = {id(x) for x, _ in graph.assigned}
         read = {id(x) for x, _ in graph.captured}
         first = len(graph.inputs)
@@ -191,7 +192,7 @@ class Compiled:
         """
         leaves, structure = flatten((args, kwargs))
         tensors = [as_tensor(x) for x in leaves]
-        values = [_in_order(x.known()) for x in tensors]
+        values = [arranged(x.known()) for x in tensors]
         return self.variant(structure, tensors).profile(values, repeats)
 
     def _known(self) -> Variant:
@@ -216,10 +217,6 @@ def _of_structure(structure: Structure) -> Any:
                 "texts and whatever else is hashable"
             ) from None
     return structure, *map(type, static)
-
-
-def _in_order(x: Array) -> Array:
-    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
 
 @overload

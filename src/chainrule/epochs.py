@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.compiled import Compiled
 from chainrule.compiler.blueprint import Kind
+from chainrule.compiler.channels import arranged
 from chainrule.compiler.variant import Variant
 from chainrule.errors import DataError, DefinitionError, IndexingError
 from chainrule.graph import Graph
@@ -80,7 +81,7 @@ def epoch(
         raise DefinitionError("epoch: the step must be compiled; decorate it with @chainrule.compile")
     if batch_size < 1:
         raise DefinitionError(f"epoch: batch_size must be at least 1, not {batch_size}")
-    tensors = [_in_order(as_tensor(x)) for x in data]
+    tensors = [_arranged(as_tensor(x)) for x in data]
     rows = _rows(order, [x.shape for x in tensors])
     batches = cast(_Batches, step.companions.get("epoch") or step.companions.setdefault("epoch", _Batches(step)))
     whole, rest = divmod(len(rows), batch_size)
@@ -104,10 +105,10 @@ def epoch(
     return unflatten(structure, stacked)
 
 
-def _in_order(x: Tensor) -> Tensor:
-    """A tensor with its elements in row-major order."""
-    value = x.known()
-    return x if value.flags.c_contiguous else Tensor(x.type, np.ascontiguousarray(value))
+def _arranged(x: Tensor) -> Tensor:
+    """A tensor with its elements in row-major order or, for images, with their channels last."""
+    value = arranged(x.known())
+    return x if value is x.value else Tensor(x.type, value)
 
 
 def _rows(order: Any, shapes: Sequence[tuple[int, ...]]) -> Array:

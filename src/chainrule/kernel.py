@@ -108,6 +108,7 @@ class Native:
         follows: the input whose order of axes in memory the outputs take, if they have as many axes; without it, and
             all others, outputs are in row-major order.
         together: whether other inputs of as many axes are copied if they are in another order than that.
+        images: whether inputs are images [batch, channels, ...] that had better have their channels last.
         micro: `micro(target, *types of the inputs, **attributes)` names the micro-kernels of matrix products that the
             body calls: their addresses are in `job.micro`.
     """
@@ -119,6 +120,7 @@ class Native:
     picks: bool = False
     follows: int | None = None
     together: bool = False
+    images: bool = False
     micro: Callable[..., Sequence[MicroKernel]] | None = None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from chainrule.compiler.ir import Ir, Node
 from chainrule.compiler.kernels.own import native_micros, native_scratch
 from chainrule.compiler.kernels.product import ProductFrame
 from chainrule.compiler.kernels.sweep import SweepFrame
-from chainrule.compiler.layout import copied, laid_out
+from chainrule.compiler.layout import copied, laid_out, leaves_channels_last
 from chainrule.compiler.memory import Lifetime, Plan, planned
 from chainrule.compiler.schedule import Schedule, copying, scheduled
 from chainrule.compiler.simplify import simplified
@@ -101,6 +101,7 @@ class Blueprint:
         constants: arrays that kernels read.
         memory: the plan of the arena.
         scratch: bytes of its own that every thread needs.
+        leaving: which results have their channels last.
         names: the names of kernels by what they are made from.
     """
 
@@ -110,17 +111,23 @@ class Blueprint:
     constants: list[Array] = field(default_factory=list[Array])
     memory: Plan = field(default_factory=lambda: Plan([], 0, 0))
     scratch: int = 0
+    leaving: list[int] = field(default_factory=list[int])
     names: dict[Any, str] = field(default_factory=dict[Any, str])
 
 
-def blueprint(graph: Graph, target: Target) -> Blueprint:
-    """The whole way from a traced graph to a program, for one kind of processor."""
-    ir = laid_out(simplified(graph), target)
+def blueprint(graph: Graph, target: Target, entering: Collection[int] = (), *, free: bool = True) -> Blueprint:
+    """The whole way from a traced graph to a program, for one kind of processor.
+
+    Args:
+        entering: which parameters have their channels last.
+        free: whether results may have them last.
+    """
+    ir = laid_out(simplified(graph), target, entering, len(graph.outputs) if free else 0)
     assigned = assigned_parameters(graph, ir)
     plan = scheduled(ir, assigned, target)
     buffers = {x: Buffer("parameter", i) for i, x in enumerate(ir.parameters)}
     buffers |= {x: Buffer("output", i) for i, x in enumerate(ir.results[: len(graph.outputs)])}
-    made = Blueprint()
+    made = Blueprint(leaving=[i for i, x in enumerate(ir.results[: len(graph.outputs)]) if leaves_channels_last(x)])
     drawing = _Drawing(plan, buffers, made, target)
     made.memory = drawing.plan_memory()
     made.calls = drawing.draw(Buffer("arena"), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from chainrule.compiler.blueprint import Kind
 from chainrule.compiler.machine import target_named
@@ -11,9 +11,15 @@ from chainrule.compiler.store import compiled
 from chainrule.graph import Graph
 
 
-def built(graph: Graph, target_name: str, moving: Mapping[tuple[Kind, int], int] | None = None) -> Program:
+def built(
+    graph: Graph,
+    target_name: str,
+    moving: Mapping[tuple[Kind, int], int] | None = None,
+    entering: Collection[int] = (),
+) -> Program:
     """The program of a graph for a kind of processor.
 
-    With `moving`, in a loop, in which these arguments move on by some bytes after each iteration.
+    With `moving`, in a loop, in which these arguments move on by some bytes after each iteration. The parameters
+    numbered in `entering` have their channels last.
     """
-    return Program(*compiled(graph, target_named(target_name), moving))
+    return Program(*compiled(graph, target_named(target_name), moving, tuple(entering)))

@@ -4,14 +4,16 @@ Views are strides: reshape, permute, broadcast, slice and flip move nothing as l
 elements are; only else is a copy made. Intermediate tensors may be stored with their axes in any order. A product of
 matrices chooses between its two orders by what it has to pack (`native.contraction.cost`), unless what comes after it
 is elementwise with a tensor whose order is given, as the update of a parameter is. Convolutions store their channels
-side by side. All else follows its inputs.
+side by side, and read many channels only so. All else follows its inputs. Results of a program may have their channels
+side by side, too; else they are in row-major order.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from chainrule.compiler.channels import Order, channels_last
 from chainrule.compiler.ir import Ir, Node, reachable
 from chainrule.compiler.products import has_joint_axes, order_cost
 from chainrule.kernel import Contract, Convolve, Loop, Map, Native, Reduce, View
@@ -23,25 +25,38 @@ from chainrule.types import Shape
 KEPT = 0.6
 """What a product seems to cost less if the axis along which an operand is read in vectors stays that of the result."""
 
-Order = tuple[int, ...]
-"""Axes from the slowest to the fastest."""
+MANY = 8
+"""From so many channels on, images are copied before they are read if their channels do not lie side by side."""
 
 
-def laid_out(ir: Ir, target: Target) -> Ir:
-    """The same program with a base and a place for every node, and copies where views need them."""
-    for node in ir.parameters:
+def laid_out(ir: Ir, target: Target, entering: Collection[int] = (), free: int = 0) -> Ir:
+    """The same program with a base and a place for every node, and copies where views need them.
+
+    Args:
+        entering: which parameters have their channels last.
+        free: how many results, the first ones, may have them last.
+    """
+    for i, node in enumerate(ir.parameters):
         node.base, node.place = node, row_major(node.type.shape)
+        if i in entering:
+            node.place = dense(node.type.shape, channels_last(node.type.ndim))
+    turned: dict[Node, Node] = {}
     for node in ir.nodes:
         if node.base is None:  # pyright: ignore[reportUnnecessaryComparison]
-            _place(node, ir, target)
+            _place(node, ir, target, turned)
     results: list[Node] = []
-    for x in ir.results:
-        found = _as_result(x)
+    for i, x in enumerate(ir.results):
+        found = _as_result(x, i < free)
         results.append(copied(x) if found in results else found)
     return reachable(results, ir.parameters)
 
 
-def _place(node: Node, ir: Ir, target: Target) -> None:
+def leaves_channels_last(x: Node) -> bool:
+    """Whether a result has its channels last."""
+    return not x.place.is_contiguous
+
+
+def _place(node: Node, ir: Ir, target: Target, turned: dict[Node, Node]) -> None:
     if node.op is None:
         node.base, node.place = node, row_major(node.type.shape)
         return
@@ -70,8 +85,8 @@ def _place(node: Node, ir: Ir, target: Target) -> None:
     elif isinstance(kernel, Contract):
         _place_product(node, ir, target)
     elif isinstance(kernel, Convolve):
-        axes = range(node.type.ndim)
-        node.place = dense(node.type.shape, (0, *axes[2:], 1))
+        node.inputs = (_with_channels_last(node.inputs[0], turned), *node.inputs[1:])
+        node.place = dense(node.type.shape, channels_last(node.type.ndim))
     else:
         assert isinstance(kernel, Native | Loop), node
         if isinstance(kernel, Loop):
@@ -79,6 +94,8 @@ def _place(node: Node, ir: Ir, target: Target) -> None:
         elif kernel.together and kernel.follows is not None:
             order = order_of(node.inputs[kernel.follows].place)
             node.inputs = tuple([_in_order(x, order) for x in node.inputs])
+        elif kernel.images:
+            node.inputs = tuple([_with_channels_last(x, turned) for x in node.inputs])
         if not isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
             node.place = output_place(node, node.type.shape)
 
@@ -107,10 +124,21 @@ def _in_order(x: Node, order: Order) -> Node:
     return x if all(a >= b for a, b in itertools.pairwise(strides)) else copied(x, order)
 
 
-def _as_result(x: Node) -> Node:
-    """A result must own its elements, in row-major order."""
-    if x.base is x and x.op is not None and x.place.is_contiguous:
+def _with_channels_last(x: Node, turned: dict[Node, Node]) -> Node:
+    """Images, copied if they have many channels that do not lie side by side; once for all who read them."""
+    if x.type.shape[1] < MANY or abs(x.place.strides[1]) <= 1:
         return x
+    if x not in turned:
+        turned[x] = copied(x, channels_last(x.type.ndim))
+    return turned[x]
+
+
+def _as_result(x: Node, free: bool) -> Node:
+    """A result must own its elements, in row-major order or, if it is free to, with its channels last."""
+    if x.base is x and x.op is not None and not isinstance(x.type, tuple):
+        last = free and x.type.ndim > 2 and x.place == dense(x.type.shape, channels_last(x.type.ndim))
+        if last or x.place.is_contiguous:
+            return x
     return copied(x)
 
 

@@ -27,13 +27,15 @@ from chainrule.native.target import Target
 from chainrule.types import Array, DType, TensorType
 
 
-def compiled(graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None) -> tuple[Blueprint, Code]:
+def compiled(
+    graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None, entering: tuple[int, ...] = ()
+) -> tuple[Blueprint, Code]:
     """The program of a graph and its code: from the disk if it is there, else compiled and put there."""
-    key = program_key(graph, target, moving)
+    key = program_key(graph, target, moving, entering)
     found = None if key is None else _read(key)
     if found is not None:
         return found
-    made = blueprint(graph, target)
+    made = blueprint(graph, target, entering, free=moving is None)
     if moving is not None:
         made = repeated(made, moving)
     code = build(list(made.modules.values()), list(made.modules), target)
@@ -69,6 +71,7 @@ def _as_json(made: Blueprint) -> dict[str, Any]:
         "constants": constants,
         "memory": asdict(made.memory),
         "scratch": made.scratch,
+        "leaving": made.leaving,
     }
 
 
@@ -86,6 +89,7 @@ def _from_json(told: dict[str, Any]) -> Blueprint:
         constants=[_array(x) for x in told["constants"]],
         memory=Plan(**told["memory"]),
         scratch=told["scratch"],
+        leaving=told["leaving"],
     )
 
 
@@ -103,9 +107,11 @@ def _array(told: dict[str, Any]) -> Array:
     return np.frombuffer(base64.b64decode(told["data"]), told["dtype"]).reshape(told["shape"])
 
 
-def program_key(graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None) -> str | None:
+def program_key(
+    graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None, entering: tuple[int, ...] = ()
+) -> str | None:
     """Under what a program is kept: a hash of all that it depends on; None for graphs that hold what has no name."""
-    parts: list[str] = [object_key("", target), _sources(), str(moving)]
+    parts: list[str] = [object_key("", target), _sources(), str(moving), str(entering)]
     if not _describe(graph, parts):
         return None
     return "p" + hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.compiler.channels import Order, channels_last
 from chainrule.compiler.memory import aligned
 from chainrule.compiler.profile import Profile, profiled
 from chainrule.compiler.program import Program
@@ -94,9 +95,11 @@ class Variant:
     bound: int = -1  # how many assignments there had been when the tensors from outside were looked at
 
     def __post_init__(self) -> None:
+        last = self.program.blueprint.leaving
+        self.orders = [channels_last(t.ndim) if i in last else None for i, t in enumerate(self.outputs)]
         self.entering = [_small(t, INPUT_COPIED) for t in self.inputs]
-        self.leaving = [_small(t, RESULT_COPIED) for t in self.outputs]
-        self.expected: list[tuple[type, Any, tuple[int, ...]]] = []
+        self.leaving = [_small(t, RESULT_COPIED, order) for t, order in zip(self.outputs, self.orders, strict=True)]
+        self.expected: list[tuple[type, Any, tuple[int, ...], tuple[int, ...] | None]] = []
         self.spare: deque[Array] = deque(maxlen=2 * len(self.outputs))
         self.small = all(buffer is not None for buffer in (*self.entering, *self.leaving))
         self._put(self.entering, self.leaving)
@@ -118,7 +121,10 @@ class Variant:
             return False
         if any([(x.value if type(x) is Tensor else x) is not v for x, v in zip(args, values, strict=True)]):
             return False
-        self.expected = [(type(x), v.dtype, v.shape) for x, v in zip(args, values, strict=True)]
+        self.expected = [
+            (type(x), v.dtype, v.shape, None if v.flags.c_contiguous else v.strides)
+            for x, v in zip(args, values, strict=True)
+        ]
         return True
 
     def matching(self, args: Sequence[Any]) -> list[Array] | None:
@@ -126,14 +132,16 @@ class Variant:
         if len(args) != len(self.expected):
             return None
         values: list[Array] = []
-        for x, (kind, dtype, shape) in zip(args, self.expected, strict=True):
+        for x, (kind, dtype, shape, strides) in zip(args, self.expected, strict=True):
             if type(x) is not kind:
                 return None
             if kind is Tensor:
                 if x.requires_grad or x.value is None:
                     return None
                 x = x.value
-            if x.dtype is not dtype or x.shape != shape or not (self.small or x.flags.c_contiguous):
+            if x.dtype is not dtype or x.shape != shape:
+                return None
+            if not (self.small or (x.flags.c_contiguous if strides is None else x.strides == strides)):
                 return None
             values.append(x)
         return values if not self.modes or self.fits() else None
@@ -180,18 +188,18 @@ class Variant:
             if buffer is not None:
                 results.append(None)
                 continue
-            results.append(self._array(t))
+            results.append(self._array(t, self.orders[i]))
             self.program.put(("output", i), results[-1].ctypes.data)
         return results
 
-    def _array(self, t: TensorType) -> Array:
+    def _array(self, t: TensorType, order: Order | None) -> Array:
         """Memory for a large result: that of an earlier one that nobody holds any more, or new memory."""
         for x in self.spare:
-            if x.shape != t.shape or x.dtype != t.dtype.numpy:
+            if x.shape != t.shape or x.dtype != t.dtype.numpy or x.flags.c_contiguous != (order is None):
                 continue
             if sys.getrefcount(x) == UNUSED and sys.getrefcount(x.base) == UNSHARED:  # a view holds the memory alone
                 return x
-        made = aligned(t.size, t.dtype.numpy).reshape(t.shape)
+        made = _memory(t, order)
         self.spare.append(made)
         return made
 
@@ -266,11 +274,17 @@ def _own(tensor: Tensor, value: Array) -> tuple[Array, Array]:
     return shown, kept
 
 
-def _small(type: TensorType, limit: int) -> Array | None:
+def _memory(t: TensorType, order: Order | None = None) -> Array:
+    """Memory for a tensor, with its axes in an order, which by default is the row-major one."""
+    if order is None:
+        return aligned(t.size, t.dtype.numpy).reshape(t.shape)
+    stored = aligned(t.size, t.dtype.numpy).reshape([t.shape[a] for a in order])
+    return stored.transpose([order.index(a) for a in range(t.ndim)])
+
+
+def _small(t: TensorType, limit: int, order: Order | None = None) -> Array | None:
     """Memory of the program's own for a small argument or result: to copy it is faster than to say where it is."""
-    if type.size * type.dtype.itemsize > limit:
-        return None
-    return aligned(type.size, type.dtype.numpy).reshape(type.shape)
+    return None if t.size * t.dtype.itemsize > limit else _memory(t, order)
 
 
 _SOURCE = as_tensor(0.0).source

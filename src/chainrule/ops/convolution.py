@@ -211,7 +211,7 @@ CONVOLUTION_WEIGHT = define(
     infer=_weight_type,
     numpy=_convolution_weight,
     vjp=(_weight_by_x, _weight_by_y),
-    kernel=Native(weight_loops, weight_units, weight_scratch, flops=_weight_flops, micro=weight_micro),
+    kernel=Native(weight_loops, weight_units, weight_scratch, flops=_weight_flops, images=True, micro=weight_micro),
     samples=_draw_weight,
 )
 

@@ -119,7 +119,7 @@ TAKE = define(
     infer=_take_type,
     numpy=_take,
     vjp=(_take_back, None),
-    kernel=Native(take_loops, take_units, picks=True),
+    kernel=Native(take_loops, take_units, picks=True, follows=0),
     samples=_draw_take,
 )
 

@@ -18,7 +18,7 @@ from chainrule.native.loops.axes import (
     without,
 )
 from chainrule.native.loops.indices import check, fail_unless, inside, picks
-from chainrule.native.operand import Operand, row_major
+from chainrule.native.operand import Operand
 from chainrule.types import Shape, TensorType, int64, size_of
 
 
@@ -60,7 +60,10 @@ def _read(job: Job, axis: int, units: int, shape: Shape, x_strides: Strides, i_s
         with f.loop(f.begin, f.end) as loop:
             check(job, loop.index, units, size)
         return
-    rows, n, (x_strides, i_strides, o_strides) = lines(shape, x_strides, i_strides, row_major(shape).strides)
+    o_strides = out.place.strides
+    walk = sorted(range(len(shape)), key=lambda a: -o_strides[a])  # as the output lies
+    shape, *strides = (tuple(x[a] for a in walk) for x in (shape, x_strides, i_strides, o_strides))
+    rows, n, (x_strides, i_strides, o_strides) = lines(shape, *strides)
     x = view(x, (size, *rows, n), (step, *x_strides))
     indices, out = view(indices, (*rows, n), i_strides), view(out, (*rows, n), o_strides)
     by_slices = n == 1 or i_strides[-1] == 0
