@@ -113,7 +113,8 @@ class Compiled:
                 "call optimizer.zero_grad() in the function, before backward()"
             )
         graph.verify()
-        program = built(graph, self.options.target, self.moving(graph), entering)
+        moving = self.moving(graph)
+        program = built(graph, self.options.target, moving, entering, free=moving is None)
         assigned = {id(x) for x, _ in graph.assigned}
         read = {id(x) for x, _ in graph.captured}
         first = len(graph.inputs)

@@ -115,7 +115,7 @@ class Blueprint:
     names: dict[Any, str] = field(default_factory=dict[Any, str])
 
 
-def blueprint(graph: Graph, target: Target, entering: Collection[int] = (), *, free: bool = True) -> Blueprint:
+def blueprint(graph: Graph, target: Target, entering: Collection[int] = (), free: bool = False) -> Blueprint:
     """The whole way from a traced graph to a program, for one kind of processor.
 
     Args:

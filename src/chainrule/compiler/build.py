@@ -16,10 +16,11 @@ def built(
     target_name: str,
     moving: Mapping[tuple[Kind, int], int] | None = None,
     entering: Collection[int] = (),
+    free: bool = False,
 ) -> Program:
     """The program of a graph for a kind of processor.
 
     With `moving`, in a loop, in which these arguments move on by some bytes after each iteration. The parameters
-    numbered in `entering` have their channels last.
+    numbered in `entering` have their channels last, and if they are `free`, results may have them last, too.
     """
-    return Program(*compiled(graph, target_named(target_name), moving, tuple(entering)))
+    return Program(*compiled(graph, target_named(target_name), moving, tuple(entering), free))

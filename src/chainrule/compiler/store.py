@@ -28,14 +28,14 @@ from chainrule.types import Array, DType, TensorType
 
 
 def compiled(
-    graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None, entering: tuple[int, ...] = ()
+    graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None, entering: tuple[int, ...], free: bool
 ) -> tuple[Blueprint, Code]:
     """The program of a graph and its code: from the disk if it is there, else compiled and put there."""
-    key = program_key(graph, target, moving, entering)
+    key = program_key(graph, target, str((moving, entering, free)))
     found = None if key is None else _read(key)
     if found is not None:
         return found
-    made = blueprint(graph, target, entering, free=moving is None)
+    made = blueprint(graph, target, entering, free)
     if moving is not None:
         made = repeated(made, moving)
     code = build(list(made.modules.values()), list(made.modules), target)
@@ -107,11 +107,12 @@ def _array(told: dict[str, Any]) -> Array:
     return np.frombuffer(base64.b64decode(told["data"]), told["dtype"]).reshape(told["shape"])
 
 
-def program_key(
-    graph: Graph, target: Target, moving: Mapping[tuple[Kind, int], int] | None, entering: tuple[int, ...] = ()
-) -> str | None:
-    """Under what a program is kept: a hash of all that it depends on; None for graphs that hold what has no name."""
-    parts: list[str] = [object_key("", target), _sources(), str(moving), str(entering)]
+def program_key(graph: Graph, target: Target, way: str) -> str | None:
+    """Under what a program is kept: a hash of all that it depends on; None for graphs that hold what has no name.
+
+    `way` says how it is called.
+    """
+    parts: list[str] = [object_key("", target), _sources(), way]
     if not _describe(graph, parts):
         return None
     return "p" + hashlib.sha256("\0".join(parts).encode()).hexdigest()

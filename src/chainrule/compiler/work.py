@@ -19,6 +19,9 @@ from chainrule.compiler.simplify import hashable
 from chainrule.native.code import Module
 from chainrule.native.target import Target
 
+LARGE, CRUMB = 1 << 17, 256
+"""Bytes of a tensor from which on a unit of work should have at least so many bytes of it side by side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -105,8 +108,9 @@ def work_of(group: Group, target: Target, met: Mapping[Node, Cut]) -> Work:
     elif group.kind == "sweep":
         shape = sweep_frame(group, target, met_cuts(group, met))
     else:
-        keep_expensive(group)
         shape = _loop_frame(group, target, met_cuts(group, met))
+        if keep_expensive(group, shape):
+            shape = _loop_frame(group, target, met_cuts(group, met))
     return Work(group, shape, shape.units(group), _arguments(group))
 
 
@@ -132,10 +136,21 @@ def _loop_frame(group: Group, target: Target, wanted: Sequence[tuple[int, int]])
     usual = frame(group, target)
     least = min(FEWEST // 2, usual.units(group))  # half as many will do to save waiting for other threads
     for cut in wanted:
+        if _tears(group, *cut):
+            continue
         shape = frame(group, target, cut)
         if (shape.cut, shape.block) == cut and shape.units(group) >= least:
             return shape
     return usual
+
+
+def _tears(group: Group, axis: int, block: int) -> bool:
+    """Whether units that are cut so would have only crumbs of each line of a large tensor."""
+    for at in [*_all_reads(group), *writes(group)]:
+        size = at.base.type.dtype.itemsize
+        if at.base.type.size * size >= LARGE and 0 < abs(at.strides[axis]) * block * size < CRUMB:
+            return True
+    return False
 
 
 def _arguments(group: Group) -> list[Node]:

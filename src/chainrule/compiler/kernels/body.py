@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.compiler.group import Group, Where
@@ -62,6 +62,14 @@ def is_number(base: Node) -> bool:
     return base.value is not None and base.value.size == 1 and base.type.dtype is not bfloat16
 
 
+@dataclass(frozen=True)
+class Row:
+    """Memory for values along inner axes, which is used again for each point of the outer ones."""
+
+    pointer: Value
+    strides: tuple[int, ...]
+
+
 @dataclass
 class Body:
     """Makes the code of nodes at one point.
@@ -76,6 +84,7 @@ class Body:
         mask: which lanes are in use, if not all.
         values: what has been made so far.
         kept: nodes that were stored before: they are read rather than made.
+        rows: where nodes are stored that nobody else needs.
     """
 
     f: Function
@@ -87,6 +96,7 @@ class Body:
     mask: Value | None = None
     values: dict[Node, Value] = field(default_factory=dict[Node, Value])
     kept: Collection[Node] = ()
+    rows: Mapping[Node, Row] = field(default_factory=dict[Node, Row])
 
     def evaluate(self, node: Node) -> Value:
         """The value of an elementwise node, and of all that it needs."""
@@ -97,7 +107,7 @@ class Body:
                 stack.pop()
                 continue
             if here in self.kept:
-                self.values[here] = self.load(access(self.group, here, self.group.where[here]))
+                self.values[here] = self.recall(here)
                 stack.pop()
                 continue
             missing = [x.base for x in here.inputs if x.base in self.group.where and x.base not in self.values]
@@ -107,6 +117,14 @@ class Body:
             self.values[here] = self.make(here)
             stack.pop()
         return self.values[node]
+
+    def recall(self, node: Node) -> Value:
+        """The value of a node that was stored before."""
+        row = self.rows.get(node)
+        if row is None:
+            return self.load(access(self.group, node, self.group.where[node]))
+        lanes = self.lanes if self.vector in self.group.levels(node) else Lanes(self.f, 1)
+        return lanes.load(node.type.dtype, row.pointer, self.position(row.strides))
 
     def make(self, node: Node) -> Value:
         """One node, whose inputs are there."""
@@ -141,8 +159,12 @@ class Body:
         return self.lanes.gather(dtype, start, self.lanes.multiply(self.lanes.numbers(), stride), self.mask)
 
     def store(self, node: Node) -> None:
-        """Write a value to its buffer."""
-        at, value = access(self.group, node, self.group.where[node]), self.values[node]
+        """Write a value to its buffer, or its row."""
+        row, value = self.rows.get(node), self.values[node]
+        if row is not None:
+            value.lanes.store(value, row.pointer, self.position(row.strides))
+            return
+        at = access(self.group, node, self.group.where[node])
         pointer, index = self.f.pointer(self.arguments[node]), self.index(at)
         stride = at.strides[self.vector] if self.vector >= 0 else 0
         if stride == 0 or self.lanes.count == 1:
@@ -158,8 +180,12 @@ class Body:
 
     def index(self, at: Access) -> Index:
         """Which element of a buffer stands at this point."""
-        found: Index = at.offset
-        for axis, stride in enumerate(at.strides):
+        return self.f.add(self.position(at.strides), at.offset)
+
+    def position(self, strides: Sequence[int]) -> Index:
+        """How many elements this point is from the first one."""
+        found: Index = 0
+        for axis, stride in enumerate(strides):
             if stride:
                 found = self.f.add(found, self.f.mul(self.point[axis], stride))
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
@@ -13,9 +14,11 @@ from chainrule.native.target import Target
 KEEP_FROM = 8
 """From this cost on, what is needed in a later phase is kept in memory rather than made again."""
 
+LONGEST_ROW = 1 << 16
+"""Bytes up to which it is kept for one point of the outer axes only."""
+
 LARGEST_KEPT = 1 << 22
-"""Bytes up to which it is: a larger tensor, such as the powers of logits over a large vocabulary, would leave the
-caches, and be as much memory as the logits themselves."""
+"""Bytes up to which it is kept as a whole where rows are longer: a larger tensor would leave the caches."""
 
 
 FEWEST = 8
@@ -44,16 +47,33 @@ def phases(group: Group) -> Phases:
     return Phases(ready, 1 + max(ready.values()))
 
 
-def keep_expensive(group: Group) -> None:
-    """Let a group store what would otherwise be made again at great cost in a later phase."""
-    when = phases(group).ready
+def keep_expensive(group: Group, frame: Frame) -> bool:
+    """Let a group store what would otherwise be made again at great cost in a later phase; returns whether it does."""
+    in_rows = kept_in_rows(group, frame)
+    more = [x for x in _needed_late(group) if x not in in_rows and x.type.size * _itemsize(x) <= LARGEST_KEPT]
+    group.stored += more
+    return bool(more)
+
+
+def kept_in_rows(group: Group, frame: Frame) -> list[Node]:
+    """What is kept from an earlier phase in memory that is used again for each point of the outer axes."""
+    return [x for x in _needed_late(group) if _row_size(group, frame, x) <= LONGEST_ROW]
+
+
+def _row_size(group: Group, frame: Frame, x: Node) -> int:
+    sizes = [group.axes[a] for a in group.levels(x) & group.inner]
+    return prod(sizes) * _itemsize(x) * (1 if frame.vector in group.inner else frame.lanes)
+
+
+def _needed_late(group: Group) -> list[Node]:
+    """What would be made again at great cost in a later phase."""
+    when, found = phases(group).ready, list[Node]()
     for node in group.nodes:
-        for x in node.inputs:
-            base = x.base
+        for base in (x.base for x in node.inputs):
             late = base in group.where and group.is_inner(base) and _phase_of_use(node, when) > when[base]
-            small = base.type.size * base.type.dtype.itemsize <= LARGEST_KEPT
-            if late and small and base not in group.stored and weight(base) >= KEEP_FROM:
-                group.stored.append(base)
+            if late and weight(base) >= KEEP_FROM and base not in group.stored and base not in found:
+                found.append(base)
+    return found
 
 
 def _phase_of_use(node: Node, ready: dict[Node, int]) -> int:
@@ -124,7 +144,9 @@ def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> F
     if rows >= 0:
         outer = [*(a for a in outer if a != rows), rows]
     if cut is not None and cut[0] in outer and (cut[0] not in (vector, rows) or cut[1] % lanes == 0):
-        return Frame(vector, lanes, outer, inner, *cut, rows)
+        most = cut[1] if cut[0] == vector else group.axes[vector] if vector >= 0 else 1
+        wide = _side_by_side(group, vector, lanes, most)
+        return Frame(vector, lanes if cut[1] % wide and cut[0] == vector else wide, outer, inner, *cut, rows)
     if not outer:
         return Frame(vector, lanes, outer, inner, -1, 1)
     slow = [a for a in outer if group.axes[a] >= FEWEST]
@@ -135,9 +157,21 @@ def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> F
     block = max(1, 256 // max(work, 1))
     if group.axes[axis] >= 32 * ROWS:
         block = max(block, -(-group.axes[axis] // (64 * ROWS)) * ROWS)
+    if axis == vector:
+        lanes = _side_by_side(group, vector, lanes, group.axes[vector] // FEWEST)
+    elif vector >= 0:
+        lanes = _side_by_side(group, vector, lanes, group.axes[vector])
     if axis in (vector, rows):
         block = -(-block // lanes) * lanes
     return Frame(vector, lanes, outer, inner, axis, block, rows)
+
+
+def _side_by_side(group: Group, vector: int, lanes: int, most: int) -> int:
+    """How many rows are reduced side by side: several vectors, so that lines of memory are read once."""
+    if vector in group.inner or not group.reading:
+        return lanes
+    fitting = [n for n in (4, 2) if n * len(group.reading) <= 8 and group.axes[vector] % (n * lanes) == 0]
+    return lanes * max((n for n in fitting if n * lanes <= most), default=1)
 
 
 def _row_axis(group: Group, outer: list[int]) -> int:

@@ -16,14 +16,18 @@ from collections.abc import Callable, Sequence
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import Body
-from chainrule.compiler.kernels.frame import Frame, is_map, phases
+from chainrule.compiler.kernels.body import Body, Row
+from chainrule.compiler.kernels.frame import Frame, is_map, kept_in_rows, phases
 from chainrule.kernel import Reduce
 from chainrule.native.code import Function, Index, Module, Value
 from chainrule.native.lanes import Lanes
 
 LONG, BLOCK = 256, 64
 """From so many steps on a reduction is done in blocks, and the steps of a block."""
+
+TURNS, TURNS_ACROSS = 4, 2
+"""So many totals are taken turn by turn along an axis, so that no step waits for the one before: of rows one after the
+other, and of rows side by side."""
 
 
 def emit_loops(module: Module, group: Group, shape: Frame, arguments: dict[Node, int]) -> None:
@@ -42,6 +46,20 @@ class _Writer:
         self.arguments = arguments
         self.wide = Lanes(f, shape.lanes)
         self.when = phases(group)
+        self.turns = TURNS if shape.vector in group.inner else TURNS_ACROSS
+        self.rows = {node: self.row_of(node) for node in kept_in_rows(group, shape)}
+
+    def row_of(self, node: Node) -> Row:
+        """Memory for what a node is along inner axes, at one point of the outer ones."""
+        lanes, strides = self.shape.lanes, [0] * len(self.group.axes)
+        step = lanes if self.shape.vector in self.group.levels(node) - self.group.inner else 1
+        for axis in reversed(self.shape.inner):
+            if axis in self.group.levels(node):
+                strides[axis] = step
+                step *= (
+                    -(-self.group.axes[axis] // lanes) * lanes if axis == self.shape.vector else self.group.axes[axis]
+                )
+        return Row(self.f.stack(step * node.type.dtype.itemsize), tuple(strides))
 
     def write(self) -> None:
         """The loops over the outer axes."""
@@ -111,6 +129,7 @@ class _Writer:
                 row.evaluate(node)
             folds = [n for n in group.nodes if not is_map(n) and ready[n] == phase + 1]
             kept = [n for n in group.stored if group.is_inner(n) and is_map(n) and ready[n] == phase]
+            kept += [n for n in self.rows if ready[n] == phase]
             if folds or kept:
                 for node, value in zip(folds, self.inner(phase, folds, kept, point, row, mask), strict=True):
                     row.values[node] = value
@@ -162,10 +181,11 @@ class _Writer:
 
         ready = self.when.ready
         before = {node for node in group.stored if group.is_inner(node) and ready[node] < phase}
+        before |= {node for node in self.rows if ready[node] < phase}
 
         def step(at: dict[int, Index], carried: Sequence[Value], inside: Value | None) -> list[Value]:
             spot = self.body(at, dict(row.values), inside if within else mask, wide=shape.vector >= 0)
-            spot.kept = before
+            spot.kept, spot.rows = before, self.rows
             results: list[Value] = []
             for node, total in zip(folds, carried, strict=True):
                 assert node.op is not None and isinstance(node.op.kernel, Reduce)
@@ -225,15 +245,17 @@ class _Writer:
         whole = size // pace * pace
 
         def walk(start: Index, stop: Index, totals: list[Value]) -> list[Value]:
-            with f.loop(start, stop, pace, carried=totals) as loop:
-                spot = {**point, axis: loop.index}
-                inside = axis == self.shape.vector
-                rest = axes[1:]
-                found = (
-                    step(spot, loop.values, None) if inside else self.nest(rest, spot, loop.values, starts, step, join)
-                )
-                loop.next = found
-            return loop.results
+            turns, count = self.turns if carried and whole >= 2 * self.turns * pace else 1, len(totals)
+            each = [*totals, *starts * (turns - 1)]  # the next one to be added to comes first
+            with f.loop(start, stop, pace, carried=each) as loop:
+                spot, now, others = {**point, axis: loop.index}, loop.values[:count], loop.values[count:]
+                inside, rest = axis == self.shape.vector, axes[1:]
+                found = step(spot, now, None) if inside else self.nest(rest, spot, now, starts, step, join)
+                loop.next = [*others, *found]
+            parts = [loop.results[i * count : (i + 1) * count] for i in range(turns)]
+            while len(parts) > 1:
+                parts = [join(x, y) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+            return parts[0]
 
         totals = carried
         if carried and whole >= LONG * pace:
