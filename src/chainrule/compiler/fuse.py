@@ -60,7 +60,29 @@ class Fusion:
                 found |= {x.base for x in node.inputs}
             if id(node) in self.results or (node.op is not None and _cost(node) >= EXPENSIVE):
                 found.add(node.base)
-        return found | self._gathering(found)
+        return found | self._gathering(found) | self._condensing(found)
+
+    def _condensing(self, kept: set[Node]) -> set[Node]:
+        """Nodes made of a tensor and expensive functions of it, that meet something else: best made beside these.
+
+        The slope of an activation is one. It is kept for the backward pass instead of all that it is made of.
+        """
+        roots: dict[Node, set[Node]] = {}  # the large tensors that a node is a function of
+        sources: dict[Node, set[Node]] = {}  # the same, with what has been kept on the way in their place
+        for node in self.ir.nodes:
+            if node.op is None or node.base is not node or not isinstance(node.op.kernel, Map):
+                continue
+            bases = {x.base for x in node.inputs if x.base.type.size >= node.type.size}
+            roots[node] = {y for x in bases for y in roots.get(x, {x})}
+            sources[node] = {y for x in bases for y in ({x} if x in kept else sources.get(x, {x}))}
+        return {
+            node
+            for node, found in sources.items()
+            if len(found) > 1
+            and len(roots[node]) == 1
+            and any(_cost(x) >= EXPENSIVE for x in found)
+            and any(len(roots.get(user.base, ())) > 1 for user in node.users)
+        }
 
     def _gathering(self, kept: set[Node]) -> set[Node]:
         """Nodes with several users that would be made again from more than two tensors as large as they are.

@@ -17,6 +17,7 @@ from chainrule.compiler.channels import Order, channels_last
 from chainrule.compiler.ir import Ir, Node, reachable
 from chainrule.compiler.products import has_joint_axes, order_cost
 from chainrule.kernel import Contract, Convolve, Loop, Map, Native, Reduce, View
+from chainrule.native.contraction import lines_kept
 from chainrule.native.operand import Strided, row_major
 from chainrule.native.target import Target
 from chainrule.op import REGISTRY
@@ -24,6 +25,10 @@ from chainrule.types import Shape
 
 KEPT = 0.6
 """What a product seems to cost less if the axis along which an operand is read in vectors stays that of the result."""
+
+FEW, CROWDED = 64, 2.0
+"""A product counts as so much slower if its result has more than so many lines of memory, and these fall on so few sets
+of the first cache that those who read it next drive them out again and again."""
 
 MANY = 8
 """From so many channels on, images are copied before they are read if their channels do not lie side by side."""
@@ -182,10 +187,19 @@ def _place_product(node: Node, ir: Ir, target: Target) -> None:
         x, y = (v.place.strides for v in node.inputs)
         bonus = {natural: KEPT if y[-1] == 1 else 1.0, turned: KEPT if x[-2] == 1 else 1.0}
         places = {order: dense(node.type.shape, order) for order in (natural, turned)}
-        wanted = min(places, key=lambda order: bonus[order] * order_cost(node, places[order], target))
+        wanted = min(
+            places,
+            key=lambda order: bonus[order] * _crowding(node, places[order]) * order_cost(node, places[order], target),
+        )
     elif wanted not in (natural, turned):
         wanted = natural
     node.place = dense(node.type.shape, wanted)
+
+
+def _crowding(node: Node, place: Strided) -> float:
+    """What a product costs those after it: more if its lines fall on the same few sets of the caches."""
+    step, lines = max(place.strides) * node.type.dtype.itemsize, min(place.shape[-2:])
+    return CROWDED if lines >= FEW and lines > lines_kept(step) else 1.0
 
 
 def _wanted_order(node: Node, ir: Ir) -> Order | None:

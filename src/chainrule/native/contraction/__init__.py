@@ -2,7 +2,7 @@
 
 from chainrule.native.contraction.loops import Epilogue, emit
 from chainrule.native.contraction.micro import Depthwise, Dots, MicroKernel, Swept, Tile, Turning, call, micro_module
-from chainrule.native.contraction.plan import Plan, cost, plan
+from chainrule.native.contraction.plan import Plan, cost, lines_kept, plan
 from chainrule.native.contraction.problem import Contraction, Strides3
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "call",
     "cost",
     "emit",
+    "lines_kept",
     "micro_module",
     "plan",
 ]

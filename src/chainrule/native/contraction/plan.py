@@ -129,7 +129,7 @@ class _Planner:
         if c.m == 1 and not self.converted:
             return "", False
         if c.a[1] == 1:
-            crowded = c.n >= 4 * self.lanes and c.k > _lines_kept(c.a[2] * self.size)
+            crowded = c.n >= 4 * self.lanes and c.k > lines_kept(c.a[2] * self.size)
             return "panels" if self.converted or crowded else "", False
         return "rows", True
 
@@ -137,7 +137,7 @@ class _Planner:
         c = self.c
         if self.strip > 0:
             return "all"
-        if c.m >= 32 and c.n > 2 * self.lanes and c.k > _lines_kept(c.b[1] * self.size):
+        if c.m >= 32 and c.n > 2 * self.lanes and c.k > lines_kept(c.b[1] * self.size):
             return "all"
         return "edge" if c.n % self.lanes else ""
 
@@ -295,7 +295,7 @@ def _lines(bytes: int) -> int:
     return -(-bytes // 64) * 64
 
 
-def _lines_kept(step: int) -> int:
+def lines_kept(step: int) -> int:
     """How many lines that are `step` bytes apart stay in a first cache of eight ways, beside other things."""
     return 6 * 4096 // gcd(step, 4096)
 

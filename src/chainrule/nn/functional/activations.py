@@ -1,6 +1,7 @@
 """Activations that are made of several operations, as functions.
 
-`relu`, `sigmoid`, `tanh` and `softplus` are operations. At kinks the derivative is the one that PyTorch takes.
+`relu`, `sigmoid`, `tanh` and `softplus` are operations. At kinks the derivative is the one that PyTorch takes. GELU and
+SiLU have rules of their own, cotangent * slope, so that a backward pass needs one tensor, the slope.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from math import pi, sqrt
 from typing import Literal
 
 from chainrule import ops
+from chainrule.calls import custom_vjp
 from chainrule.errors import DefinitionError, ShapeError
 from chainrule.ops.aggregate import log_softmax as log_softmax
 from chainrule.ops.aggregate import softmax as softmax
@@ -102,12 +104,39 @@ def gelu(x: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor
     >>> gelu([-1.0, 2.0]), gelu([-1.0, 2.0], "tanh")
     (tensor([-0.15865526,  1.9544997 ], f32[2]), tensor([-0.158808 ,  1.9545977], f32[2]))
     """
-    x = as_tensor(x)
-    if approximate == "tanh":
-        return 0.5 * x * (1.0 + ops.tanh(sqrt(2.0 / pi) * (x + 0.044715 * x * x * x)))
-    if approximate != "none":
+    if approximate not in ("none", "tanh"):
         raise DefinitionError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
-    return 0.5 * x * (1.0 + ops.erf(x * sqrt(0.5)))
+    return _gelu_tanh(as_tensor(x)) if approximate == "tanh" else _gelu(as_tensor(x))
+
+
+def _below(x: Tensor) -> Tensor:
+    """The probability that a standard normal variable is below x."""
+    return 0.5 * (1.0 + ops.erf(x * sqrt(0.5)))
+
+
+def _gelu_slope(ct: Tensor, out: Tensor, x: Tensor) -> Tensor:
+    density = ops.exp(-0.5 * x * x) * (1.0 / sqrt(2.0 * pi))
+    return ct * (_below(x) + x * density)
+
+
+@custom_vjp(_gelu_slope)
+def _gelu(x: Tensor) -> Tensor:
+    return x * _below(x)
+
+
+def _bent(x: Tensor) -> Tensor:
+    return ops.tanh(sqrt(2.0 / pi) * (x + 0.044715 * x * x * x))
+
+
+def _gelu_tanh_slope(ct: Tensor, out: Tensor, x: Tensor) -> Tensor:
+    bent = _bent(x)
+    steepness = sqrt(2.0 / pi) * (1.0 + 3 * 0.044715 * x * x)
+    return ct * (0.5 * (1.0 + bent) + 0.5 * x * (1.0 - bent * bent) * steepness)
+
+
+@custom_vjp(_gelu_tanh_slope)
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return x * (0.5 * (1.0 + _bent(x)))
 
 
 def silu(x: TensorLike) -> Tensor:
@@ -116,7 +145,16 @@ def silu(x: TensorLike) -> Tensor:
     >>> silu([-1.0, 2.0])
     tensor([-0.2689414,  1.761594 ], f32[2])
     """
-    x = as_tensor(x)
+    return _silu(as_tensor(x))
+
+
+def _silu_slope(ct: Tensor, out: Tensor, x: Tensor) -> Tensor:
+    s = ops.sigmoid(x)
+    return ct * (s + x * s * (1.0 - s))
+
+
+@custom_vjp(_silu_slope)
+def _silu(x: Tensor) -> Tensor:
     return x * ops.sigmoid(x)
 
 
