@@ -13,7 +13,7 @@ from math import prod
 
 from chainrule.native.contraction.micro import Depthwise, Swept
 from chainrule.native.contraction.plan import pace
-from chainrule.native.convolution.geometry import whole_lines
+from chainrule.native.convolution.geometry import LINE, whole_lines
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.sweep import Sweep
 from chainrule.native.target import Target
@@ -24,6 +24,7 @@ HIGHEST = 24  # places in a tile
 CALL = 30  # cycles around a micro-kernel
 PIECE = 6  # cycles between two pieces of k
 KERNEL = 200  # cycles that a micro-kernel less is worth, at least
+TORN = 1.5  # times slower depthwise work is that has parts of lines of memory only
 NEAR = 32 * 1024  # bytes that fit into a core's first cache
 STRIP = 256 * 1024  # bytes of the image that are copied at a time, if that can be
 UNITS = 16  # about so many units of work
@@ -188,7 +189,10 @@ class _Planner:
             far = 0.25 if k * vectors * self.target.vector_bytes > NEAR else 0.0
             for height, many in evenly(phase.count[-1], rows).sizes:
                 for wide, times in _widths(self.strips, vectors):
-                    step = (height + 1) * wide / 2 if s.is_depthwise else pace(self.target, height, wide) + far * wide
+                    step = pace(self.target, height, wide) + far * wide
+                    if s.is_depthwise:
+                        torn = wide * self.target.vector_bytes % LINE and s.across > wide * self.lanes
+                        step = (height + 1) * wide / 2 * (TORN if torn else 1)
                     tile = k * step + CALL + PIECE * len(found.starts) + 2 * height * wide
                     total += many * times * prod(phase.count[:-1]) * tile
         return s.batch * s.sets * total
