@@ -159,6 +159,7 @@ class Compiled:
     def kernels(self) -> KernelTable:
         """What the last call ran, or before any an epoch: kernels in order, the loops that they are in, and memory.
 
+        >>> import numpy as np
         >>> import chainrule as cr
         >>> @cr.compile
         ... def layer(x, w):
@@ -180,6 +181,7 @@ class Compiled:
 
         Returns a `Profile`, which prints as a table and draws a picture.
 
+        >>> import numpy as np
         >>> import chainrule as cr
         >>> w = cr.tensor(np.ones((64, 30), np.float32))
         >>> @cr.compile
@@ -227,6 +229,7 @@ def compile(*, options: Options = ...) -> Callable[[Callable[..., Any]], Compile
 def compile(function: Callable[..., Any] | None = None, *, options: Options = Options()) -> Any:
     """Compile a function; works as a decorator.
 
+    >>> import numpy as np
     >>> import chainrule as cr
     >>> @cr.compile
     ... def scaled(x):

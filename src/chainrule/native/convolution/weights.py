@@ -138,8 +138,8 @@ class _Loops:
         self.per_image = g.lines * prod(g.places[1:])
         self.panel = g.images * self.per_image * self.tiles.width  # elements of a panel
         self.a_step = g.stride[-1] * self.steps[-1] * self.size
-        # Few channels side by side are read where they lie; more of them would fall on few sets of the first cache, which
-        # matters where tiles read a place again.
+        # Few channels side by side are read where they lie; more of them would fall on few sets of the first cache,
+        # which matters where tiles read a place again.
         place = self.y_strides[-1]
         near = 0 < place * self.size <= NARROW or (g.is_depthwise and place > 0)
         self.packs = self.y_strides[1] != 1 or g.across % self.tiles.width != 0 or not near
