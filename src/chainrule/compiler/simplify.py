@@ -31,6 +31,7 @@ import numpy as np
 
 from chainrule.compiler.flatten import on_matrix
 from chainrule.compiler.ir import Ir, Node, leaf, nodes_of, reachable
+from chainrule.compiler.pooled import masked_before, summed_before
 from chainrule.graph import Graph
 from chainrule.kernel import Map
 from chainrule.op import REGISTRY, Op
@@ -257,7 +258,12 @@ def _is_padded(x: Node) -> bool:
 
 @_rule("where")
 def _where(call: Made) -> Node | None:
-    return call.inputs[1] if call.inputs[1] is call.inputs[2] else None
+    condition, x, y = call.inputs
+    if x is y:
+        return x
+    if condition.op is not None and condition.op.name == "less_equal":
+        return masked_before(call, number_of(condition.inputs[1]), number_of(x))
+    return None
 
 
 @_rule("reshape")
@@ -301,7 +307,8 @@ def _reduce(call: Made) -> Node | None:
     axes: tuple[int, ...] = call.attributes["axes"]
     if all(x.type.shape[axis] == 1 for axis in axes):
         return call.again("reshape", (x,), call.type, shape=call.type.shape)
-    return _in_two_stages(call, x, axes)
+    before = summed_before(call, axes) if call.name == "sum" else None
+    return before or _in_two_stages(call, x, axes)
 
 
 def _in_two_stages(call: Made, x: Node, axes: tuple[int, ...]) -> Node | None:

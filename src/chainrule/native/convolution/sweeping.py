@@ -146,6 +146,10 @@ class _Loops:
             line = a
             for i, stride, step in zip(q, s.stride[:-1], self.steps[:-1], strict=True):
                 line = f.at(line, f.mul(i, stride * step), size)
+            rows_of_taps = sorted({tap.offset[0] for tap in phase.taps})
+            skipped, met = self._met(row.index, rows_of_taps)
+            each = len(found.starts) // max(len(rows_of_taps), 1)
+            told, count = f.at(table, f.mul(skipped, 2 * each), 8), f.mul(met, each)
             with f.loop(0, heights.count) as tile:
                 first, rows = heights.place(f, tile.index)
                 place = [
@@ -153,7 +157,19 @@ class _Loops:
                     for i, step, begin in zip((row.index, *middle, first), s.step, phase.start, strict=True)
                 ]
                 at = f.at(line, f.mul(first, s.stride[-1] * self.steps[-1]), size)
-                self._tile(at, b, rows, (group, n, place), found.length, table, len(found.starts))
+                self._tile(at, b, rows, (group, n, place), found.length, told, count)
+
+    def _met(self, q: Index, offsets: Sequence[int]) -> tuple[Index, Index]:
+        """How many rows of taps look above the image from q, and how many look at it: the others meet only zeros."""
+        f, stride, size, most = self.f, self.s.stride[0], self.s.sizes[0], self.s.count[0] - 1
+        above: Index = 0
+        below: Index = 0
+        for o in offsets:
+            if o < 0:
+                above = f.add(above, f.choose(f.compare("slt", f.mul(q, stride), -o), 1, 0))
+            if o + most * stride >= size:
+                below = f.add(below, f.choose(f.compare("sge", f.mul(q, stride), size - o), 1, 0))
+        return above, f.sub(f.sub(len(offsets), above), below)
 
     def _tile(
         self,
@@ -163,7 +179,7 @@ class _Loops:
         where: tuple[Index, Index, list[Index]],
         k: int,
         table: Value,
-        count: int,
+        count: Index,
     ) -> None:
         f, s, (group, n, place) = self.f, self.s, where
         columns = self._columns(n)
