@@ -35,9 +35,13 @@ class Part(nn.Module):
 
 
 def convolutional(dtype: DType, again: bool) -> nn.Module:
+    def twice(channels: int, made: int) -> nn.Module:
+        first, second = (nn.Conv2d(n, made, 3, padding=1, dtype=dtype) for n in (channels, made))
+        return Part(again, nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool2d(2)))
+
     return nn.Sequential(
-        Part(again, nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, dtype=dtype), nn.ReLU(), nn.MaxPool2d(2))),
-        Part(again, nn.Sequential(nn.Conv2d(8, 16, 3, padding=1, dtype=dtype), nn.ReLU(), nn.MaxPool2d(2))),
+        twice(1, 8),
+        twice(8, 16),
         nn.Flatten(),
         Part(again, nn.Sequential(nn.Linear(144, 32, dtype=dtype), nn.ReLU())),
         nn.Linear(32, 10, dtype=dtype),

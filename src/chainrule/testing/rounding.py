@@ -6,7 +6,7 @@ stated here in units in the last place (ulps):
     exponentials, logarithms, powers, trigonometric functions, erf      ULPS ulps of the result
     sums: sum, matmul, convolutions, cumulative_sum, scattered ones     n ulps of the sum of the terms' sizes
     pad(x) + pad(y)                                                     the sign of zeros is uncertain
-    several steps at once: attention and its derivative                 n ulps of each input
+    several steps at once: attention and its derivative                 n ulps of each input, ULPS of the result
     arithmetic on what has errors already                               1 ulp of the result
 
 where n is the number of terms, for attention the size of the longest axis. Terms may be added in any order, so that
@@ -156,7 +156,8 @@ def _value(
         return tuple(rounded(parts, inputs, rng, inexact=inexact))
     value = op.numpy(*inputs, **attributes)
     if isinstance(value, tuple):
-        return value  # pyright: ignore[reportUnknownVariableType]
+        several: tuple[Array, ...] = value  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_shaken(x, rng, ULPS) for x in several) if rng is not None and op.name in STEPS else several
     value = np.asarray(value)
     if rng is None or value.dtype.kind != "f" or not value.size:
         return value
