@@ -213,19 +213,32 @@ def _wanted_order(node: Node, ir: Ir) -> Order | None:
             continue
         seen.add(id(here))
         if id(here) in results:
-            return axes
+            return _once(axes)
         for user in here.users:
             assert user.op is not None
             if user.op.name == "permute_dims":
                 turned: Order = user.attributes["axes"]
                 frontier.append((user, tuple(axes[a] for a in turned)))
+            elif user.op.name == "reshape" and here is node and _splits_last(node.type.shape, user.type.shape):
+                last = node.type.ndim - 1
+                frontier.append((user, (*axes[:last], *(last for _ in user.type.shape[last:]))))
             elif isinstance(user.op.kernel, Map) and user.type.shape == here.type.shape:
                 for other in user.inputs:
                     order = None if other is here else _guess(other, 4)
                     if order is not None:
-                        return tuple(axes[a] for a in order)
+                        return _once(tuple(axes[a] for a in order))
                 frontier.append((user, axes))
     return None
+
+
+def _splits_last(shape: Shape, into: Shape) -> bool:
+    """Whether a reshape makes several axes of the last one."""
+    return len(into) > len(shape) and into[: len(shape) - 1] == shape[:-1]
+
+
+def _once(axes: Order) -> Order:
+    """Axes in the order in which they come first."""
+    return tuple(dict.fromkeys(axes))
 
 
 def _guess(x: Node, depth: int) -> Order | None:
