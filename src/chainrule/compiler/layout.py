@@ -27,8 +27,8 @@ KEPT = 0.6
 """What a product seems to cost less if the axis along which an operand is read in vectors stays that of the result."""
 
 FEW, CROWDED = 64, 2.0
-"""A product counts as so much slower if its result has more than so many lines of memory, and these fall on so few sets
-of the first cache that those who read it next drive them out again and again."""
+"""A product counts as so much slower if its result is read row by row, and a row is on so many lines of memory that fall
+on so few sets of the first cache that they drive each other out."""
 
 MANY = 8
 """From so many channels on, images are copied before they are read if their channels do not lie side by side."""
@@ -197,9 +197,28 @@ def _place_product(node: Node, ir: Ir, target: Target) -> None:
 
 
 def _crowding(node: Node, place: Strided) -> float:
-    """What a product costs those after it: more if its lines fall on the same few sets of the caches."""
-    step, lines = max(place.strides) * node.type.dtype.itemsize, min(place.shape[-2:])
-    return CROWDED if lines >= FEW and lines > lines_kept(step) else 1.0
+    """What a product costs those who read it row by row: more if a row's lines share few sets of the caches."""
+    step, lines = place.strides[-1] * node.type.dtype.itemsize, place.shape[-1]
+    if place.strides[-1] == 1 or lines < FEW or lines <= lines_kept(step):
+        return 1.0
+    return CROWDED if _is_read_by_rows(node) else 1.0
+
+
+def _is_read_by_rows(node: Node) -> bool:
+    """Whether the last axis is reduced, or an operation with loops of its own reads it, after elementwise ones."""
+    frontier, seen = [node], {node}
+    while frontier and len(seen) < 24:
+        for user in frontier.pop(0).users:
+            assert user.op is not None
+            kernel = user.op.kernel
+            if isinstance(kernel, Native):
+                return True
+            if isinstance(kernel, Reduce) and user.inputs[0].type.ndim - 1 in user.attributes["axes"]:
+                return True
+            if isinstance(kernel, Map | View) and user not in seen:
+                seen.add(user)
+                frontier.append(user)
+    return False
 
 
 def _wanted_order(node: Node, ir: Ir) -> Order | None:
