@@ -27,8 +27,8 @@ KEPT = 0.6
 """What a product seems to cost less if the axis along which an operand is read in vectors stays that of the result."""
 
 FEW, CROWDED = 64, 2.0
-"""A product counts as so much slower if its result is read row by row, and a row is on so many lines of memory that fall
-on so few sets of the first cache that they drive each other out."""
+"""A product counts as so much slower if its result is read row by row, and a row is on so many lines of memory that
+share so few sets of the first cache that they drive each other out."""
 
 MANY = 8
 """From so many channels on, images are copied before they are read if their channels do not lie side by side."""
