@@ -73,6 +73,8 @@ class Program:
 
     def put(self, key: tuple[str, int], pointer: int) -> None:
         """Say where an argument is: ("parameter", i) or ("output", i)."""
+        if self.pointers.get(key) == pointer:
+            return
         self.pointers[key] = pointer
         for tables in self.tables.values():
             tables.put(key, pointer)

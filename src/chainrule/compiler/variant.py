@@ -100,7 +100,7 @@ class Variant:
         self.entering = [_small(t, INPUT_COPIED) for t in self.inputs]
         self.leaving = [_small(t, RESULT_COPIED, order) for t, order in zip(self.outputs, self.orders, strict=True)]
         self.expected: list[tuple[type, Any, tuple[int, ...], tuple[int, ...] | None]] = []
-        self.spare: deque[Array] = deque(maxlen=2 * len(self.outputs))
+        self.spare: deque[tuple[Array, int]] = deque(maxlen=2 * len(self.outputs))  # with their addresses
         self.small = all(buffer is not None for buffer in (*self.entering, *self.leaving))
         self._put(self.entering, self.leaving)
 
@@ -188,20 +188,22 @@ class Variant:
             if buffer is not None:
                 results.append(None)
                 continue
-            results.append(self._array(t, self.orders[i]))
-            self.program.put(("output", i), results[-1].ctypes.data)
+            made, pointer = self._array(t, self.orders[i])
+            results.append(made)
+            self.program.put(("output", i), pointer)
         return results
 
-    def _array(self, t: TensorType, order: Order | None) -> Array:
+    def _array(self, t: TensorType, order: Order | None) -> tuple[Array, int]:
         """Memory for a large result: that of an earlier one that nobody holds any more, or new memory."""
-        for x in self.spare:
+        for x, pointer in self.spare:
             if x.shape != t.shape or x.dtype != t.dtype.numpy or x.flags.c_contiguous != (order is None):
                 continue
             if sys.getrefcount(x) == UNUSED and sys.getrefcount(x.base) == UNSHARED:  # a view holds the memory alone
-                return x
+                return x, pointer
         made = _memory(t, order)
-        self.spare.append(made)
-        return made
+        pointer = made.ctypes.data
+        self.spare.append((made, pointer))
+        return made, pointer
 
     def run(self, values: Sequence[Array], results: Sequence[Array], count: int) -> None:
         """Run a program that is a loop, for arguments and results that are where they are."""
