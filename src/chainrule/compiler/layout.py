@@ -102,16 +102,17 @@ def _place(node: Node, ir: Ir, target: Target, turned: dict[Node, Node]) -> None
         elif kernel.images:
             node.inputs = tuple([_with_channels_last(x, turned) for x in node.inputs])
         if not isinstance(node.type, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
-            order = _read_in_order(node) if isinstance(kernel, Native) and not kernel.together else None
+            order = _read_in_order(node)
             node.place = output_place(node, node.type.shape) if order is None else dense(node.type.shape, order)
 
 
 def _read_in_order(node: Node) -> Order | None:
-    """The order in which the only reader of an output of any order sees it, with its axes permuted."""
-    assert node.op is not None and isinstance(node.op.kernel, Native)
-    users = node.users if node.op.kernel.follows is not None else []
-    orders = {user.attributes["axes"] for user in users if user.op is not None and user.op.name == "permute_dims"}
-    return next(iter(orders)) if len(orders) == 1 and len(users) == 1 else None
+    """The order in which its only reader, a permutation, sees the output of an operation that may store it in any."""
+    kernel = node.op.kernel if node.op is not None else None
+    if not isinstance(kernel, Native) or kernel.follows is None or kernel.together or len(node.users) != 1:
+        return None
+    user = node.users[0]
+    return user.attributes["axes"] if user.op is not None and user.op.name == "permute_dims" else None
 
 
 def output_place(node: Node, shape: Shape) -> Strided:

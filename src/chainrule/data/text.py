@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -18,7 +19,7 @@ from chainrule.errors import DataError, DefinitionError
 Tokens = NDArray[np.int64]
 
 
-class Tokenizer:
+class Tokenizer(ABC):
     """Base of tokenizers: between a text and its tokens, integers from 0 to `size` - 1.
 
     `decode(encode(text))` is the text again, always.
@@ -28,25 +29,25 @@ class Tokenizer:
     """What `to_json` calls it."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """How many tokens there are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, text: str) -> Tokens:
         """The tokens of a text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         """The text of tokens, piece by piece as soon as it is known: tokens may end within a character."""
-        raise NotImplementedError
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of tokens; what is no text, as the middle of a character, becomes U+FFFD."""
         return "".join(self.pieces(tokens))
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """All about it as plain JSON; `tokenizer_from_json` makes it again."""
-        raise NotImplementedError
 
 
 class CharTokenizer(Tokenizer):

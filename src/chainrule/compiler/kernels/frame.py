@@ -144,9 +144,8 @@ def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> F
     if rows >= 0:
         outer = [*(a for a in outer if a != rows), rows]
     if cut is not None and cut[0] in outer and (cut[0] not in (vector, rows) or cut[1] % lanes == 0):
-        most = cut[1] if cut[0] == vector else group.axes[vector] if vector >= 0 else 1
-        wide = _side_by_side(group, vector, lanes, most)
-        return Frame(vector, lanes if cut[1] % wide and cut[0] == vector else wide, outer, inner, *cut, rows)
+        lanes = _side_by_side(group, vector, lanes, block=cut[1] if cut[0] == vector else 0)
+        return Frame(vector, lanes, outer, inner, *cut, rows)
     if not outer:
         return Frame(vector, lanes, outer, inner, -1, 1)
     slow = [a for a in outer if group.axes[a] >= FEWEST]
@@ -157,21 +156,24 @@ def frame(group: Group, target: Target, cut: tuple[int, int] | None = None) -> F
     block = max(1, 256 // max(work, 1))
     if group.axes[axis] >= 32 * ROWS:
         block = max(block, -(-group.axes[axis] // (64 * ROWS)) * ROWS)
-    if axis == vector:
-        lanes = _side_by_side(group, vector, lanes, group.axes[vector] // FEWEST)
-    elif vector >= 0:
-        lanes = _side_by_side(group, vector, lanes, group.axes[vector])
+    lanes = _side_by_side(group, vector, lanes, parts=FEWEST if axis == vector else 1)
     if axis in (vector, rows):
         block = -(-block // lanes) * lanes
     return Frame(vector, lanes, outer, inner, axis, block, rows)
 
 
-def _side_by_side(group: Group, vector: int, lanes: int, most: int) -> int:
-    """How many rows are reduced side by side: several vectors, so that lines of memory are read once."""
-    if vector in group.inner or not group.reading:
+def _side_by_side(group: Group, vector: int, lanes: int, *, block: int = 0, parts: int = 1) -> int:
+    """How many rows are reduced side by side: several vectors, so that lines of memory are read once.
+
+    A block of them is a multiple of that, and there are at least so many parts.
+    """
+    if vector < 0 or vector in group.inner or not group.reading:
         return lanes
-    fitting = [n for n in (4, 2) if n * len(group.reading) <= 8 and group.axes[vector] % (n * lanes) == 0]
-    return lanes * max((n for n in fitting if n * lanes <= most), default=1)
+    for rows in (4 * lanes, 2 * lanes):
+        few = rows // lanes * len(group.reading) <= 8  # their totals fit into registers
+        if few and group.axes[vector] % rows == block % rows == 0 and rows * parts <= group.axes[vector]:
+            return rows
+    return lanes
 
 
 def _row_axis(group: Group, outer: list[int]) -> int:
