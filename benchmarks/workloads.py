@@ -81,10 +81,10 @@ class Network:
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions of the matrix products and convolutions that a step cannot do without.
+        """Multiplications and additions of the matrix products and convolutions of the layers, as they are defined.
 
         Forward, and as many again for the gradients of weights and for those of inputs, unless nothing before is
-        trained.
+        trained. The same for every side: one that finds a way with fewer of them may seem to pass the peak.
         """
         total, trained_before = 0, False
         for layer, multiplications in work_of(self.layers, self.rows):

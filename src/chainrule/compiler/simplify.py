@@ -30,6 +30,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.compiler.flatten import on_matrix
+from chainrule.compiler.gathered import gradient_of_gathered, product_of_gathered, sum_of_gathered
 from chainrule.compiler.ir import Ir, Node, leaf, nodes_of, reachable
 from chainrule.compiler.pooled import masked_before, summed_before
 from chainrule.graph import Graph
@@ -71,6 +72,10 @@ class Made:
     def number(self, number: float, like: TensorType) -> Node:
         """A known number, of a data type."""
         return self.maker.constant(Node(like.with_shape(()), value=np.array(number, like.dtype.numpy)))
+
+    def is_zero(self, x: Node) -> bool:
+        """Whether a node is known to be zero in all its elements."""
+        return number_of(x) == 0
 
     def spread(self, x: Node, type: TensorType) -> Node:
         """A known number in another shape."""
@@ -228,7 +233,7 @@ def _add(call: Made) -> Node | None:
         return call.again("subtract", (x, y.inputs[0]), call.type)
     if x.op is not None and x.op.name == "negative":
         return call.again("subtract", (y, x.inputs[0]), call.type)
-    return _side_by_side(call, x, y) or _side_by_side(call, y, x)
+    return _side_by_side(call, x, y) or _side_by_side(call, y, x) or sum_of_gathered(call)
 
 
 def _side_by_side(call: Made, x: Node, y: Node) -> Node | None:
@@ -322,6 +327,16 @@ def _in_two_stages(call: Made, x: Node, axes: tuple[int, ...]) -> Node | None:
     kept = [axis for axis in range(len(shape)) if axis not in rest]
     part = call.again(call.name, (x,), call.type.with_shape(tuple(shape[a] for a in kept)), axes=rest)
     return call.again(call.name, (part,), call.type, axes=(kept.index(live[0]),))
+
+
+@_rule("matmul")
+def _matmul(call: Made) -> Node | None:
+    return product_of_gathered(call)
+
+
+@_rule("scatter_add")
+def _scatter_add(call: Made) -> Node | None:
+    return gradient_of_gathered(call)
 
 
 @_rule("take_along_axis")
