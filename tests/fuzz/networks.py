@@ -27,12 +27,14 @@ class Network:
         batch: the number of examples.
         shape: of one example.
         width: how many features, or channels, the last layer gives.
+        symbols: if an example consists of symbols, how many there are.
         layers: the layers.
     """
 
     batch: int
     shape: tuple[int, ...]
     width: int
+    symbols: int = 0
     layers: list[Layer] = field(default_factory=list["Layer"])
 
 
@@ -62,7 +64,8 @@ def training_step(rng: np.random.Generator) -> tuple[Graph, list[Array]]:
         optimizer.step()
         return loss
 
-    x = rng.standard_normal((network.batch, *network.shape)).astype(np.float32)
+    shape = (network.batch, *network.shape)
+    x = rng.integers(network.symbols, size=shape) if network.symbols else rng.standard_normal(shape).astype(np.float32)
     labels = rng.integers(0, classes + 1, network.batch)
     y = labels if by_class else rng.standard_normal((network.batch, classes + 1)).astype(np.float32)
     graph = trace(step)(x, y)
@@ -164,10 +167,14 @@ def _block(rng: np.random.Generator, network: Network, size: int) -> int:
 
 
 def _for_sequences(rng: np.random.Generator) -> Network:
-    """Layers of a transformer; in the end the mean over the sequence is the features."""
+    """Layers of a transformer, or of a network that reads symbols; in the end the mean over the sequence is the
+    features.
+    """
     batch, length, heads = (int(rng.choice(n)) for n in ((1, 2, 5, 8), (1, 3, 9, 17), (1, 2, 4)))
     width = heads * int(rng.choice((2, 4, 8)))
     network = Network(batch, (length, width), width)
+    if rng.random() < 0.4:
+        _of_symbols(rng, network)
     for _ in range(int(rng.integers(1, 3))):
         layer = nn.TransformerEncoderLayer(
             width, heads, int(rng.choice((8, 24))), float(rng.choice((0.0, 0.1))), str(rng.choice(("relu", "gelu"))),
@@ -177,6 +184,28 @@ def _for_sequences(rng: np.random.Generator) -> Network:
         network.layers.append(_Attending(layer, causal))
     network.layers.append(lambda x: ops.mean(x, axis=1))
     return network
+
+
+def _of_symbols(rng: np.random.Generator, network: Network) -> None:
+    """Read symbols, which are embedded and then multiplied, or given to a recurrent layer."""
+    network.symbols, network.shape = int(rng.choice((1, 3, 9, 40))), network.shape[:1]
+    size = int(rng.choice((3, 16, 33)))
+    network.layers.append(nn.Embedding(network.symbols, size))
+    kind: Any = rng.choice([nn.Linear, nn.LSTM, nn.GRU])
+    if kind is nn.Linear:
+        network.layers.append(nn.Linear(size, network.width, bias=bool(rng.random() < 0.7)))
+    else:
+        network.layers.append(_Outputs(kind(size, network.width, batch_first=True)))
+
+
+class _Outputs(nn.Module):
+    """A recurrent layer without its last states."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
 
 
 class _Attending(nn.Module):
