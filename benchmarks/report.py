@@ -154,8 +154,8 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
         peak = max(x.peak or 0.0 for x in products)
         parts += [
             "## Arithmetic",
-            "GFLOP/s of the products of the layers as they are defined, over the time of the whole step, and the share of"
-            f" this machine's float32 peak, {peak:.0f} GFLOP/s as measured.",
+            "GFLOP/s of the products of the layers as they are defined, over the time of the whole step, and the share"
+            f" of this machine's float32 peak, {peak:.0f} GFLOP/s as measured.",
             grid(products, rate),
         ]
     if singles:

@@ -15,6 +15,7 @@ from tests.native.harness import HOST, TARGETS
 from tests.native.one_op import Batch
 
 LARGE = ((40, 33), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))  # several strips
+FEW = [(2, 1, 33, 1), (3, 3, 16, 1), (1, 2, 7, 1)]  # channels that are taken together with rows of the kernel
 DEPTHWISE = [(2, 32, 32, 32), (1, 40, 40, 40), (9, 5, 5, 5)]
 
 
@@ -39,13 +40,13 @@ def check(drawn_cases, target):
 
 @pytest.mark.parametrize("geometry", [*GEOMETRIES, LARGE], ids=str)
 def test_all_geometries(geometry):
-    check(cases([geometry], [*CHANNELS, *DEPTHWISE], float32), HOST)
+    check(cases([geometry], [*CHANNELS, *FEW, *DEPTHWISE], float32), HOST)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
 def test_all_targets(dtype, target):
-    check(cases([GEOMETRIES[2], LARGE], [(2, 5, 21, 1), *DEPTHWISE], dtype), target)
+    check(cases([GEOMETRIES[2], LARGE], [(2, 5, 21, 1), *FEW, *DEPTHWISE], dtype), target)
 
 
 def test_images_of_which_a_part_is_seen():

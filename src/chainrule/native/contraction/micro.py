@@ -6,8 +6,9 @@ kept, and called by its address.
     void name(ptr a, i64 a_step, ptr b, i64 b_step, ptr c, i64 c_step, i64 k, i64 add)
 
 computes c[i, j] = (c[i, j] if add else 0) + sum_k a[i, k] * b[k, j] for a few rows i and a few vectors of columns j.
-All steps are in bytes. The loop over k is not unrolled: a round has enough independent sums to keep the multipliers
-busy, and LLVM, given more, moves loads so far ahead that sums have to leave their registers.
+All steps are in bytes. The loop over k is not unrolled where a round has enough independent sums to keep the
+multipliers busy: LLVM, given more, moves loads so far ahead that sums have to leave their registers. A tile with fewer
+has several of each, for every second k, or third, and adds them up in the end.
 
 `Swept` is a tile whose k runs over several pieces of the operands, as the taps of a convolution: after the arguments of
 `Tile` come a table with two numbers for each piece, how many bytes after a and b it starts, and how many pieces there
@@ -32,6 +33,9 @@ from chainrule.native.contraction.square import transposed
 from chainrule.native.lanes import Lanes
 from chainrule.native.target import Target
 from chainrule.types import DType
+
+BUSY = 8
+"""Independent sums that keep the multipliers busy: twice as many products begin in a cycle, each takes four."""
 
 PRODUCT = ("ptr %a", "i64 %a_step", "ptr %b", "i64 %b_step", "ptr %c", "i64 %c_step", "i64 %k", "i64 %add")
 
@@ -61,8 +65,9 @@ class Tile:
 
     def body(self, f: Function) -> None:
         """Its code."""
-        zeros = _zeros(self, f)
-        _store_sums(self, f, _products(self, f, Value("ptr", "%a"), Value("ptr", "%b"), zeros))
+        zeros = _zeros(self, f, chains(f.target, self.rows, self.vectors))
+        sums = _products(self, f, Value("ptr", "%a"), Value("ptr", "%b"), zeros)
+        _store_sums(self, f, _added_up(self, sums))
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,16 @@ class Swept:
 
     def body(self, f: Function) -> None:
         """Its code."""
-        with f.loop(0, Value("i64", "%pieces"), 1, _zeros(self, f)) as loop:
+        zeros = _zeros(self, f, chains(f.target, self.rows, self.vectors))
+        with f.loop(0, Value("i64", "%pieces"), 1, zeros) as loop:
             loop.next = _products(self, f, *_piece(f, loop.index), loop.values)
-        _store_sums(self, f, loop.results)
+        _store_sums(self, f, _added_up(self, loop.results))
+
+
+def chains(target: Target, rows: int, vectors: int) -> int:
+    """How many sums there are of each element of a tile: as many as keep multipliers busy, and registers hold."""
+    each = max(rows * vectors, 1)
+    return max(1, min(-(-BUSY // each), (target.registers - vectors - 1) // each))
 
 
 def _piece(f: Function, number: Index) -> tuple[Value, Value]:
@@ -104,26 +116,51 @@ def _piece(f: Function, number: Index) -> tuple[Value, Value]:
     return f.at(Value("ptr", "%a"), a, 1), f.at(Value("ptr", "%b"), b, 1)
 
 
-def _zeros(tile: Tile | Swept | Depthwise, f: Function) -> list[Value]:
+def _zeros(tile: Tile | Swept | Depthwise, f: Function, times: int = 1) -> list[Value]:
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
-    return [v.constant(tile.dtype, 0)] * (tile.rows * tile.vectors)
+    return [v.constant(tile.dtype, 0)] * (tile.rows * tile.vectors * times)
 
 
 def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Value]) -> list[Value]:
-    """The sums, and all products over k."""
+    """The sums, and all products over k: chain by chain."""
     dtype, a_step = tile.dtype, (isinstance(tile, Swept) and tile.step) or Value("i64", "%a_step")
+    b_step, k = Value("i64", "%b_step"), Value("i64", "%k")
+    each, next_k = tile.rows * tile.vectors, dtype.itemsize if tile.along else a_step
     v = Lanes(f, f.target.lanes(dtype.itemsize))
-    with f.loop(0, Value("i64", "%k"), 1, [a, b, *sums]) as loop:
-        a, b, *sums = loop.values
+
+    def add(a: Value, b: Value, sums: list[Value]) -> list[Value]:
+        found: list[Value] = []
         columns = [v.load(dtype, b, j * v.count) for j in range(tile.vectors)]
         for i in range(tile.rows):
             one = v.load_one(dtype, f.at(a, f.mul(a_step, i), 1)) if tile.along else v.load_one(dtype, a, i)
-            for j, column in enumerate(columns):
-                at = i * tile.vectors + j
-                sums[at] = _multiply_add(v, one, column, sums[at])
-        a = f.at(a, dtype.itemsize if tile.along else a_step, 1)
-        loop.next = [a, f.at(b, Value("i64", "%b_step"), 1), *sums]
-    return loop.results[2:]
+            row = sums[i * tile.vectors : (i + 1) * tile.vectors]
+            found += [_multiply_add(v, one, column, x) for column, x in zip(columns, row, strict=True)]
+        return found
+
+    def add_all(start: Index, stop: Index, times: int, values: list[Value]) -> list[Value]:
+        """From one k to another one, so many at a time."""
+        with f.loop(start, stop, times, values) as loop:
+            (a, b, *sums), found = loop.values, list[Value]()
+            for chain in range(times):
+                found += add(a, b, sums[chain * each : (chain + 1) * each])
+                a, b = f.at(a, next_k, 1), f.at(b, b_step, 1)
+            loop.next = [a, b, *found, *sums[times * each :]]
+        return loop.results
+
+    times = len(sums) // each
+    if times == 1:
+        return add_all(0, k, 1, [a, b, *sums])[2:]
+    whole = f.mul(f.div(k, times), times)
+    return add_all(whole, k, 1, add_all(0, whole, times, [a, b, *sums]))[2:]
+
+
+def _added_up(tile: Tile | Swept, sums: list[Value]) -> list[Value]:
+    """The sums of all chains."""
+    each = tile.rows * tile.vectors
+    total, rest = sums[:each], sums[each:]
+    while rest:
+        total, rest = [x + y for x, y in zip(total, rest, strict=False)], rest[each:]
+    return total
 
 
 def _store_sums(tile: Tile | Swept | Depthwise, f: Function, sums: list[Value]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import gcd
 
-from chainrule.native.contraction.micro import Dots, MicroKernel, Tile, Turning
+from chainrule.native.contraction.micro import Dots, MicroKernel, Tile, Turning, chains
 from chainrule.native.contraction.problem import Contraction
 from chainrule.native.target import Target
 
@@ -256,7 +256,7 @@ def pace(target: Target, rows: int, vectors: int) -> float:
     Without instructions that multiply by a spread number in memory, loading those costs a little more.
     """
     load = 0.5 if target.vector_bytes >= 64 else 0.61
-    return max(rows * vectors / 2, (rows + vectors) * load, 4)
+    return max(rows * vectors / 2, (rows + vectors) * load, 4 / chains(target, rows, vectors))
 
 
 def areas(p: Plan, c: Contraction, lanes: int) -> tuple[int, int, int]:

@@ -10,8 +10,9 @@ from chainrule.native.convolution.parts import Parts, evenly
 from chainrule.types import DType, Shape, TensorType
 
 CHANNELS = 6  # most channels of images in a unit of work
+FEW = 3  # channels of images that are too few for a tile
 PLACES = 256  # about so many places are in a strip
-LINE = 64  # bytes of a cache line, and of the channels on lanes in a unit of depthwise work
+LINE = 64  # bytes of a cache line, and of the channels on lanes in some units of work
 WIDEST = 4 * 64  # bytes of the widest row of a tile
 
 
@@ -37,6 +38,18 @@ class Geometry:
         return self.groups > 1 and self.depth == self.made == 1
 
     @property
+    def joins(self) -> bool:
+        """Whether elements of a row of the kernel are taken together with channels, which alone would be too few rows
+        of a tile: as they lie in an image with its channels last, one row's are neighbours.
+        """
+        return self.groups == 1 and 0 < self.depth <= FEW and self.kernel[-1] > 1 and self.dilation[-1] == 1
+
+    @property
+    def sides(self) -> int:
+        """Into how many parts the channels of cotangents are cut for units of work: a line of memory each."""
+        return -(-self.made * self.dtype.itemsize // LINE) if self.joins else 1
+
+    @property
     def sets(self) -> int:
         """How many sets of channels are worked on one after the other: groups, unless these are on lanes."""
         return 1 if self.is_depthwise else self.groups
@@ -48,18 +61,22 @@ class Geometry:
 
     @property
     def blocks(self) -> Parts:
-        """Channels of the images in a set, cut for units of work."""
-        return evenly(self.groups, LINE // self.dtype.itemsize) if self.is_depthwise else evenly(self.depth, CHANNELS)
+        """Rows of tiles in a set, cut for units of work: channels of the images, each for a whole row of the kernel if
+        that is joined.
+        """
+        if self.is_depthwise:
+            return evenly(self.groups, LINE // self.dtype.itemsize)
+        return evenly(self.depth * (self.kernel[-1] if self.joins else 1), CHANNELS)
 
     @property
     def taps(self) -> Shape:
-        """Elements of the kernel, as they are cut for units of work: of depthwise ones the last axis is not."""
-        return (*self.kernel[:-1], 1) if self.is_depthwise else self.kernel
+        """Elements of the kernel, as they are cut for units of work: the last axis may not be."""
+        return (*self.kernel[:-1], 1) if self.is_depthwise or self.joins else self.kernel
 
     @property
     def units(self) -> int:
         """How many units of work there are."""
-        return self.sets * prod(self.taps) * self.blocks.count
+        return self.sets * self.sides * prod(self.taps) * self.blocks.count
 
     @property
     def lines(self) -> int:

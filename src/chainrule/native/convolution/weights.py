@@ -2,9 +2,10 @@
 
     out[o, c, tap] = sum over b, q of  y[b, o, q]  x[b, c, q * stride + tap * dilation - low]
 
-Units of work are elements of the kernel, for a few channels of the images each. A thread goes through all images for
-its units, a strip of places at a time: cotangents become panels, images are copied where channels do not lie side by
-side or taps look outside, and tiles of sums are added up in memory of the thread until they are stored in the end.
+Units of work are elements of the kernel, for a few channels of the images each; where there are only a few, a row of
+the kernel together, for some channels of the cotangents. A thread goes through all images for its units, a strip of
+places at a time: cotangents become panels, images are copied where channels do not lie side by side or taps look
+outside, and tiles of sums are added up in memory of the thread until they are stored in the end.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ class _Tiles:
             step = g.dilation[-1] * g.groups * g.dtype.itemsize
             heights = [height for height, _ in evenly(g.kernel[-1], TAPS).sizes]
             self.kernels = [Depthwise(g.dtype, height, self.vectors, step) for height in heights]
+        elif g.joins:
+            self.rows, self.vectors = CHANNELS, LINE // target.vector_bytes
+            while (self.rows + 1) * self.vectors + 1 >= target.registers:
+                self.rows -= 1
+            heights = {height for size, _ in g.blocks.sizes for height, _ in evenly(size, self.rows).sizes}
+            self.kernels = [Swept(g.dtype, height, self.vectors, along=False) for height in sorted(heights)]
         else:
             self._search(g, target)
         self.width = self.vectors * self.lanes
@@ -132,9 +139,12 @@ class _Loops:
         self.copies = not (inside and (self.x_strides[1] == 1 or channels == 1))
         if g.is_depthwise and (channels % self.tiles.width or self.x_strides[-1] != channels):
             self.copies = True  # vectors read on, and the step from place to place is part of the code
+        if g.joins and self.x_strides[-1] != channels:
+            self.copies = True
         self.steps = self.strip.steps if self.copies else self.x_strides[2:]
+        self.panels_of_unit = 1 if g.is_depthwise or g.joins else self.tiles.panels
         self.image_step = prod(g.spanned) * channels if self.copies else self.x_strides[0]
-        self.channel_step = 1 if self.copies else self.x_strides[1]
+        self.channel_step = 1 if self.copies or g.joins else self.x_strides[1]
         self.per_image = g.lines * prod(g.places[1:])
         self.panel = g.images * self.per_image * self.tiles.width  # elements of a panel
         self.a_step = g.stride[-1] * self.steps[-1] * self.size
@@ -220,10 +230,10 @@ class _Loops:
     def _tiles(self, origin: Value, panels: Value, table: Value, count: Index, adding: Index) -> None:
         """What a strip adds to all sums of the units."""
         f, g, tiles = self.f, self.g, self.tiles
-        with f.loop(0, 1 if g.is_depthwise else tiles.panels) as loop, f.loop(f.begin, f.end) as unit:
-            group, tap, block = self._unit(unit.index)
+        with f.loop(0, self.panels_of_unit) as loop, f.loop(f.begin, f.end) as unit:
+            group, side, tap, block = self._unit(unit.index)
             first, channels = g.blocks.place(f, block)
-            panel = block if g.is_depthwise else loop.index
+            panel = block if g.is_depthwise else side if g.joins else loop.index
             first = f.mul(block, tiles.width) if g.is_depthwise else first
             at = f.mul(f.add(f.mul(group, g.depth), first), self.channel_step)
             for i, apart, step in zip(tap, g.dilation, self.steps, strict=True):
@@ -252,16 +262,17 @@ class _Loops:
                 with f.when(f.compare("eq", channels, size)):
                     rows(evenly(size, tiles.rows), self.channel_step)
 
-    def _unit(self, unit: Index) -> tuple[Index, list[Index], Index]:
-        """The set, the element of the kernel and the block of channels of a unit of work."""
-        group, *tap, block = position(self.f, unit, (self.g.sets, *self.g.taps, self.g.blocks.count))
-        return group, tap, block
+    def _unit(self, unit: Index) -> tuple[Index, Index, list[Index], Index]:
+        """The set, the side, the element of the kernel and the block of channels of a unit of work."""
+        g = self.g
+        group, side, *tap, block = position(self.f, unit, (g.sets, g.sides, *g.taps, g.blocks.count))
+        return group, side, tap, block
 
     def _sums(self, unit: Index, panel: Index) -> Value:
         """Where a tile's sums wait, a row for each channel or tap: those of the thread's first unit come first."""
         f, g, tiles = self.f, self.g, self.tiles
         rows = g.kernel[-1] if g.is_depthwise else max((size for size, _ in g.blocks.sizes), default=0)
-        number = f.add(f.mul(f.sub(unit, f.begin), 1 if g.is_depthwise else tiles.panels), panel)
+        number = f.add(f.mul(f.sub(unit, f.begin), self.panels_of_unit), panel)
         return f.at(self.sums, f.mul(number, rows * tiles.width), self.size)
 
     def _kernel(self, rows: Index, columns: Index) -> Value:
@@ -286,7 +297,7 @@ class _Loops:
         f, g, tiles, out = self.f, self.g, self.tiles, self.job.outputs[0]
         one, spaces = Lanes(f, 1), len(out.shape) - 2
         with f.loop(f.begin, f.end) as unit:
-            group, tap, block = self._unit(unit.index)
+            group, side, tap, block = self._unit(unit.index)
             if g.is_depthwise:
                 sums, first = self._sums(unit.index, 0), f.mul(block, tiles.width)
                 with f.loop(0, self._columns(first)) as c, f.loop(0, g.kernel[-1]) as last:
@@ -294,14 +305,17 @@ class _Loops:
                     where = [*tap[:-1], last.index]
                     out.store(value, (f.add(first, c.index), 0, *where[len(where) - spaces :]))
                 return
-            first, channels = g.blocks.place(f, block)
-            with f.loop(0, g.made) as n:
+            first, rows = g.blocks.place(f, block)
+            start = f.mul(side, tiles.width)
+            with f.loop(0, self._columns(start) if g.joins else g.made) as n:
                 panel, column = f.div(n.index, tiles.width), f.rem(n.index, tiles.width)
-                sums = self._sums(unit.index, panel)
-                o = f.add(f.mul(group, g.made), n.index)
-                with f.loop(0, channels) as c:
-                    value = one.load(g.dtype, sums, f.add(f.mul(c.index, tiles.width), column))
-                    out.store(value, (o, f.add(first, c.index), *tap[len(tap) - spaces :]))
+                sums = self._sums(unit.index, 0 if g.joins else panel)
+                o = f.add(f.mul(group, g.made), f.add(start, n.index))
+                with f.loop(0, rows) as row:
+                    value = one.load(g.dtype, sums, f.add(f.mul(row.index, tiles.width), column))
+                    c = f.add(first, row.index)
+                    where = [*tap[:-1], f.div(c, g.depth)] if g.joins else tap
+                    out.store(value, (o, f.rem(c, g.depth) if g.joins else c, *where[len(where) - spaces :]))
 
 
 def _first(x: Operand) -> Value:
