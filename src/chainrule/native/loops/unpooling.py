@@ -7,7 +7,9 @@ windows overlap. Lanes lie along the output's fastest axis: channels where these
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,6 +23,10 @@ from chainrule.types import DType, Shape, TensorType, int32, size_of
 
 Take: TypeAlias = Callable[[Lanes, list[Index], Index, int, "Value | None"], Value]
 """(lanes, place of a window, number of an element in it, axis of the lanes, mask) -> what the element gets from it."""
+
+
+TOGETHER = 9
+"""Elements that a window writes at a time, at most."""
 
 
 def unpool_units(y: TensorType, *others: TensorType, size: Shape, **geometry: Any) -> int:
@@ -77,6 +83,9 @@ def _each_element(job: Job, size: Shape, take: Take, scale: float, geometry: dic
         return
     frame, axis = Frame.of(out.shape, y.shape, **geometry), fastest(out)
     order, lanes, n = rows_of(out, axis), lanes_for(f, y.dtype), out.shape[axis]
+    if axis < frame.lead and all(a.is_apart for a in frame.axes) and size_of(a.stride for a in frame.axes) <= TOGETHER:
+        _each_window(job, frame, axis, take, scale, units)
+        return
     rows = tuple(out.shape[a] for a in order)
     with f.loop(f.begin, f.end) as loop:
         if axis < frame.lead:
@@ -95,6 +104,46 @@ def _each_element(job: Job, size: Shape, take: Take, scale: float, geometry: dic
                 along(f, lanes, n, begin, end, write)
             else:
                 _in_space(adding, out, lanes, scale)
+
+
+def _each_window(job: Job, frame: Frame, axis: int, take: Take, scale: float, units: int) -> None:
+    """The same for windows that do not overlap: each writes its elements, and those between it and the next ones."""
+    f, y, out = job.f, job.inputs[0], job.outputs[0]
+    order, lanes, lead = rows_of(out, axis), lanes_for(f, y.dtype), frame.lead
+    windows = (*out.shape[:lead], *(-(-a.n // a.stride) for a in frame.axes))
+    n = windows[axis]
+    with f.loop(f.begin, f.end) as loop:
+        (first, last), (begin, end) = share(f, loop.index, units, tuple(windows[a] for a in order), n, lanes)
+        with f.loop(first, last) as each:
+            at = spread_out(f, each.index, order, windows)
+            along(f, lanes, n, begin, end, lambda v, i: _write_window(job, frame, axis, take, scale, at, v, i))
+
+
+def _write_window(
+    job: Job, frame: Frame, axis: int, take: Take, scale: float, at: list[Index], v: Lanes, i: Index
+) -> None:
+    f, y, out, lead = job.f, job.inputs[0], job.outputs[0], frame.lead
+    ahead, places, exists = [*replaced(at, axis, i)[:lead]], list[Index](), list[Value]()
+    for place, a in zip(at[lead:], frame.axes, strict=True):
+        some = a.places * a.stride < a.n  # some elements are behind the last window
+        places.append(f.min(place, a.places - 1) if some else place)
+        exists += [f.compare("slt", place, a.places)] if some else []
+    found: list[tuple[list[Index], Value]] = []
+    for inside in itertools.product(*(range(a.stride) for a in frame.axes)):
+        value = v.constant(y.dtype, 0)
+        if all(k < a.size for k, a in zip(inside, frame.axes, strict=True)):
+            value = value + take(v, [*ahead, *places], frame.number(f, inside), axis, None)
+            for here in exists:
+                value = v.select(here, value, 0)
+            value = value * scale
+        spots = zip(at[lead:], inside, frame.axes, strict=True)
+        found.append(([f.add(f.mul(place, a.stride), k) for place, k, a in spots], value))
+    for spot, value in found:  # all have been read before
+        with ExitStack() as guards:
+            for index, a in zip(spot, frame.axes, strict=True):
+                if a.n % a.stride:
+                    guards.enter_context(f.when(f.compare("slt", index, a.n)))
+            out.store(value, [*ahead, *spot], axis)
 
 
 def _in_space(adding: _Adding, out: Operand, lanes: int, scale: float) -> None:

@@ -32,6 +32,11 @@ class Axis:
         """Whether a window reaches over an end."""
         return self.low > 0 or (self.places - 1) * self.stride + (self.size - 1) * self.apart >= self.n + self.low
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether windows do not overlap, and begin where the axis does."""
+        return self.low == 0 and self.apart == 1 and self.stride >= self.size and self.places > 0
+
     def inside(self, f: Function, place: Index) -> Range:
         """From which to which element a window is on the axis."""
         start = f.sub(f.mul(place, self.stride), self.low)  # may be negative
