@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from chainrule.native.convolution import forward, sweep_plan
 from chainrule.ops.convolution import CONVOLUTION, CONVOLUTION_TRANSPOSE
 from chainrule.types import float32, float64
-from tests.native.convolution.sweeping import channels_last, swept
+from tests.native.convolution.sweeping import channels_last, placed, swept
 from tests.native.harness import HOST, TARGETS
 
 # sizes, kernel, stride, padding, dilation
@@ -57,6 +58,39 @@ def test_all_geometries(geometry, turned):
             close(swept(ct, w, x.shape, float32, HOST, turned=True, **attributes), expected)
         else:
             close(swept(x, w, y.shape, float32, HOST, turned=False, **attributes), y)
+
+
+SMALL = [  # images so small that edges are much of the work
+    ((5, 5), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((9, 4), (3, 5), (1, 1), ((2, 0), (4, 3)), (1, 1)),
+    ((7, 8), (5, 4), (2, 2), ((2, 2), (3, 3)), (1, 1)),
+    ((4, 3, 6), (3, 3, 3), (1, 1, 1), ((1, 1), (1, 1), (1, 1)), (1, 1, 1)),
+    ((6,), (4,), (1,), ((3, 3),), (1,)),
+]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
+@pytest.mark.parametrize("geometry", SMALL, ids=str)
+def test_edges(geometry, target):
+    sizes, kernel, stride, padding, dilation = geometry
+    attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 1}
+    for channels, made in ((16, 40), (3, 5)):
+        x, w = drawn(np.random.default_rng(0), 6, channels, sizes, made, 1, kernel, float32, True)
+        y = CONVOLUTION.numpy(x, w, **attributes)
+        close(swept(x, w, y.shape, float32, target, turned=False, **attributes), y)
+        expected = CONVOLUTION_TRANSPOSE.numpy(y, w, **attributes, size=sizes)
+        close(swept(y, w, x.shape, float32, target, turned=True, **attributes), expected)
+
+
+def test_what_looks_beside_the_image_is_left_out_if_that_pays():
+    def planned(size: int, padding: int) -> int:
+        x, w = channels_last((8, 32, size, size), np.dtype(np.float32)), np.ones((32, 32, 3, 3), np.float32)
+        y = channels_last((8, 32, *(size + 2 * padding - 2,) * 2), x.dtype)
+        around = ((padding, padding),) * 2
+        return sweep_plan(forward(placed(x), placed(w), placed(y), float32, (1, 1), around, (1, 1), 1), HOST).down
+
+    assert planned(8, 1) and planned(13, 2)
+    assert not planned(8, 0)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)

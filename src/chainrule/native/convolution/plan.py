@@ -1,21 +1,23 @@
 """How a sweep is cut: tiles of places by channels, strips of an image that are copied at a time, units of work.
 
-A tile has neighbouring places of a row of the result and some vectors of its channels. The image is read as it lies
-where its channels follow each other and no tap looks outside of it; else a strip of it is copied first, with zeros
-around it. The kernels are always copied, once for each thread that takes part.
+A tile has neighbouring places of a row of the result, or of a column at the edges (see `edges`), and some vectors of its
+channels. The image is read as it lies where its channels follow each other and no tap looks outside of it; else a strip
+of it is copied first, with zeros around it. The kernels are always copied, once for each thread that takes part.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 from chainrule.native.contraction.micro import Depthwise, Swept
 from chainrule.native.contraction.plan import pace
+from chainrule.native.convolution.edges import Columns, columns
 from chainrule.native.convolution.geometry import LINE, whole_lines
 from chainrule.native.convolution.parts import evenly
-from chainrule.native.convolution.sweep import Sweep
+from chainrule.native.convolution.sweep import Phase, Sweep
 from chainrule.native.target import Target
 from chainrule.types import Shape
 
@@ -39,6 +41,7 @@ class SweepPlan:
         block: how many q along it a unit has.
         units: how many there are.
         rows, vectors: the size of a tile.
+        down: how many places tiles have that go down a column at the edges; 0 if edges are not computed for themselves.
         strip: how many q along the first axis are worked on at a time.
         copies: whether strips are copied first.
         kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
@@ -51,6 +54,7 @@ class SweepPlan:
     units: int
     rows: int
     vectors: int
+    down: int
     strip: int
     copies: bool
     kernels: tuple[Swept | Depthwise, ...]
@@ -71,8 +75,9 @@ class SweepPlan:
     def text(self) -> str:
         """For reports: "tiles of 14 places by 2 vectors, image copied, batch cut by 8"."""
         copied = ["image copied"] if self.copies else []
-        tiles = f"tiles of {self.rows} places by {self.vectors} vectors"
-        return ", ".join([tiles, *copied, f"{self.axis} cut by {self.block}"])
+        tiles = [f"tiles of {self.rows} places by {self.vectors} vectors"]
+        tiles += [f"of {self.down} down the edges"] if self.down else []
+        return ", ".join([*tiles, *copied, f"{self.axis} cut by {self.block}"])
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,11 @@ def pieces(s: Sweep, phase: int, strides: Shape) -> Pieces:
     if joined and last > 1:
         return Pieces(tuple(starts[::last]), last * s.summed)
     return Pieces(tuple(starts), s.summed)
+
+
+def parts(s: Sweep, phase: int, down: int) -> Columns:
+    """The columns of a phase: those at the edges for themselves if tiles go down these."""
+    return columns(s, phase) if down else Columns(0, s.phases[phase].count[-1], ())
 
 
 def copied_strides(s: Sweep) -> Shape:
@@ -144,34 +154,54 @@ class _Planner:
 
     def best(self) -> SweepPlan:
         """The plan that costs least."""
-        tiles = [(rows, v) for v in WIDTHS for rows in range(1, self._highest(v) + 1)]
-        found = [p for rows, vectors in tiles if (p := self._tiled(rows, vectors))]
+        tiles = [(rows, v) for v in WIDTHS for rows in range(1, self._highest(v, self.s.count[-1]) + 1)]
+        found = [
+            p for rows, vectors in tiles for down in self._down(vectors) if (p := self._tiled(rows, vectors, down))
+        ]
         return min(found, key=lambda p: p.cycles)
 
-    def _highest(self, vectors: int) -> int:
+    def _highest(self, vectors: int, places: int) -> int:
         wide, bare = self.target.vector_bytes >= 64, self.target.vector_bytes == 16 and self.target.registers == 16
         others = vectors + (0 if wide and vectors == 1 else 1) + (1 if bare else 0)
-        return max(1, min((self.target.registers - others) // vectors, HIGHEST, self.s.count[-1]))
+        return max(1, min((self.target.registers - others) // vectors, HIGHEST, places))
 
-    def _tiled(self, rows: int, vectors: int) -> SweepPlan | None:
+    def _down(self, vectors: int) -> list[int]:
+        """How high tiles may be that go down the edges: 0 for none, if images are whole and taps lie side by side."""
+        s = self.s
+        whole = self.copies and self.axis == "batch" and self.strip >= s.count[0] and not s.is_depthwise
+        joined = all(
+            pieces(s, i, copied_strides(s)).length == s.summed * len({tap.offset[-1] for tap in phase.taps})
+            for i, phase in enumerate(s.phases)
+        )
+        if not (whole and joined and any(columns(s, i).edges for i in range(len(s.phases)))):
+            return [0]
+        return [0, max(evenly(p.count[0], self._highest(vectors, p.count[0])).sizes[0][0] for p in s.phases)]
+
+    def _tiled(self, rows: int, vectors: int, down: int) -> SweepPlan | None:
         s = self.s
         if vectors > max(self.strips, 1):
             return None
-        heights = sorted({h for p in s.phases for h, _ in evenly(p.count[-1], rows).sizes} or {rows}, reverse=True)
+        along = [parts(s, i, down) for i in range(len(s.phases))]
+        heights = _heights([x.stop - x.first for x in along], rows)
         if heights[0] != rows:
             return None
         widths = sorted({vectors, self.strips % vectors or vectors}, reverse=True)
-        kernels = tuple(self._kernel(i, j) for i in heights for j in widths)
-        cycles = self._cycles(rows, vectors) * (1 + 0.002 * len(kernels)) + KERNEL * len(kernels)
+        kernels = tuple(self._kernel(i, j, self.step) for i in heights for j in widths)
+        if down:
+            step = s.stride[0] * copied_strides(s)[0] * self.size
+            kernels += tuple(
+                self._kernel(i, j, step) for i in _heights([p.count[0] for p in s.phases], down) for j in widths
+            )
+        cycles = self._cycles(rows, vectors, down) * (1 + 0.002 * len(kernels)) + KERNEL * len(kernels)
         return SweepPlan(
-            self.axis, self.block, self.units, rows, vectors, self.strip, self.copies, kernels,
-            self._areas(rows, vectors), cycles,
+            self.axis, self.block, self.units, rows, vectors, down, self.strip, self.copies, kernels,
+            self._areas(max(rows, down), vectors), cycles,
         )  # fmt: skip
 
-    def _kernel(self, rows: int, vectors: int) -> Swept | Depthwise:
+    def _kernel(self, rows: int, vectors: int, step: int) -> Swept | Depthwise:
         if self.s.is_depthwise:
-            return Depthwise(self.s.dtype, rows, vectors, self.step)
-        return Swept(self.s.dtype, rows, vectors, along=True, step=self.step)
+            return Depthwise(self.s.dtype, rows, vectors, step)
+        return Swept(self.s.dtype, rows, vectors, along=True, step=step)
 
     def _areas(self, rows: int, vectors: int) -> tuple[int, int, int]:
         s, width = self.s, vectors * self.lanes
@@ -181,21 +211,43 @@ class _Planner:
         strip = lines * prod(s.spanned[1:]) * s.groups * s.summed + self.lanes if self.copies else 0
         return whole_lines(rows * width * self.size), whole_lines(panels * self.size), whole_lines(strip * self.size)
 
-    def _cycles(self, rows: int, vectors: int) -> float:
+    def _cycles(self, rows: int, vectors: int, down: int) -> float:
         s, total = self.s, 0.0
         for i, phase in enumerate(s.phases):
-            found = pieces(s, i, copied_strides(s))
-            k = len(found.starts) * found.length
-            far = 0.25 if k * vectors * self.target.vector_bytes > NEAR else 0.0
-            for height, many in evenly(phase.count[-1], rows).sizes:
-                for wide, times in _widths(self.strips, vectors):
-                    step = pace(self.target, height, wide) + far * wide
-                    if s.is_depthwise:
-                        torn = wide * self.target.vector_bytes % LINE and s.across > wide * self.lanes
-                        step = (height + 1) * wide / 2 * (TORN if torn else 1)
-                    tile = k * step + CALL + PIECE * len(found.starts) + 2 * height * wide
-                    total += many * times * prod(phase.count[:-1]) * tile
+            along, found = parts(s, i, down), pieces(s, i, copied_strides(s))
+            lines = prod(phase.count[:-1])
+            met = self._met(phase) if down else 1.0  # rows of taps above and below the image are left out
+            for height, many in evenly(along.stop - along.first, rows).sizes:
+                total += many * lines * self._tile(vectors, height, len(found.starts) * met, found.length)
+            for edge in along.edges:
+                length = found.length * (edge.stop - edge.first) // max(len({t.offset[-1] for t in phase.taps}), 1)
+                for height, many in evenly(phase.count[0], down).sizes:
+                    columns = many * prod(phase.count[1:-1])
+                    total += columns * self._tile(vectors, height, len(found.starts), length)
         return s.batch * s.sets * total
+
+    def _met(self, phase: Phase) -> float:
+        """The share of the rows of taps that meet the image."""
+        s, offsets = self.s, sorted({tap.offset[0] for tap in phase.taps})
+        inside = [0 <= q * s.stride[0] + o < s.sizes[0] for q in range(phase.count[0]) for o in offsets]
+        return sum(inside) / max(len(inside), 1)
+
+    def _tile(self, vectors: int, height: int, count: float, length: int) -> float:
+        """Cycles for a tile of all panels, with so many pieces of a length."""
+        s, total, k = self.s, 0.0, count * length
+        far = 0.25 if k * vectors * self.target.vector_bytes > NEAR else 0.0
+        for wide, times in _widths(self.strips, vectors):
+            step = pace(self.target, height, wide) + far * wide
+            if s.is_depthwise:
+                torn = wide * self.target.vector_bytes % LINE and s.across > wide * self.lanes
+                step = (height + 1) * wide / 2 * (TORN if torn else 1)
+            total += times * (k * step + CALL + PIECE * count + 2 * height * wide)
+        return total
+
+
+def _heights(counts: Sequence[int], rows: int) -> list[int]:
+    """Heights of the tiles of so many places, the highest first."""
+    return sorted({h for count in counts for h, _ in evenly(count, rows).sizes} or {rows}, reverse=True)
 
 
 def _widths(strips: int, vectors: int) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from chainrule.native.code import Function, Index, Value
 from chainrule.native.contraction.micro import call
 from chainrule.native.contraction.packing import Packer
 from chainrule.native.convolution.parts import evenly
-from chainrule.native.convolution.plan import SweepPlan, pieces
+from chainrule.native.convolution.plan import SweepPlan, parts, pieces
 from chainrule.native.convolution.strip import Strip
 from chainrule.native.convolution.sweep import Phase, Sweep
 from chainrule.native.lanes import Lanes
@@ -41,7 +41,7 @@ class _Loops:
         self.width = plan.vectors * self.v.count
         self.direct = epilogue is None and sweep.y[1] == 1 and sweep.across % self.v.count == 0
         self.epilogue = epilogue or self._plain
-        self.kernels = {(k.rows, k.vectors): f.pointer(4 + i) for i, k in enumerate(plan.kernels)}
+        self.kernels = {(k.step, k.rows, k.vectors): f.pointer(4 + i) for i, k in enumerate(plan.kernels)}
         tile, kernels, _ = plan.areas
         self.sums = f.pointer(3)
         self.panels = f.at(self.sums, tile, 1)
@@ -139,25 +139,42 @@ class _Loops:
             f"pieces{number}",
             [x for i, at in enumerate(found.starts) for x in (at * size, i * found.length * self.width * size)],
         )
-        heights = evenly(phase.count[-1], self.p.rows)
+        along = parts(s, number, self.p.down)
+        heights = evenly(along.stop - along.first, self.p.rows)
+        rows_of_taps = sorted({tap.offset[0] for tap in phase.taps})
+        each = len(found.starts) // max(len(rows_of_taps), 1)
         end = f.min(stop, phase.count[0]) if phase.count[0] < s.count[0] else stop
         with f.loop(start, end) as row, nest(f, phase.count[1:-1]) as middle:
-            q = (f.sub(row.index, start), *middle)
-            line = a
-            for i, stride, step in zip(q, s.stride[:-1], self.steps[:-1], strict=True):
-                line = f.at(line, f.mul(i, stride * step), size)
-            rows_of_taps = sorted({tap.offset[0] for tap in phase.taps})
+            line = self._line(a, (f.sub(row.index, start), *middle))
             skipped, met = self._met(row.index, rows_of_taps)
-            each = len(found.starts) // max(len(rows_of_taps), 1)
             told, count = f.at(table, f.mul(skipped, 2 * each), 8), f.mul(met, each)
             with f.loop(0, heights.count) as tile:
                 first, rows = heights.place(f, tile.index)
-                place = [
-                    f.add(f.mul(i, step), begin)
-                    for i, step, begin in zip((row.index, *middle, first), s.step, phase.start, strict=True)
-                ]
-                at = f.at(line, f.mul(first, s.stride[-1] * self.steps[-1]), size)
-                self._tile(at, b, rows, (group, n, place), found.length, told, count)
+                q = f.add(first, along.first)
+                place = self._place(phase, (row.index, *middle, q))
+                at = f.at(line, f.mul(q, s.stride[-1] * self.steps[-1]), size)
+                self._tile(at, b, rows, -1, (group, n, place), found.length, told, count)
+        heights = evenly(phase.count[0], max(self.p.down, 1))
+        for edge in along.edges:
+            with f.loop(0, heights.count) as tile, nest(f, phase.count[1:-1]) as middle:
+                first, rows = heights.place(f, tile.index)
+                at = self._line(a, (first, *middle))
+                at = f.at(at, edge.column * s.stride[-1] * self.steps[-1] + edge.first * s.summed, size)
+                from_b = f.at(b, edge.first * s.summed * self.width, size)
+                place = self._place(phase, (first, *middle, edge.column))
+                length = (edge.stop - edge.first) * s.summed
+                self._tile(at, from_b, rows, 0, (group, n, place), length, table, len(found.starts))
+
+    def _line(self, a: Value, q: Sequence[Index]) -> Value:
+        """Where a line of the image begins, for q along all axes but the last one."""
+        for i, stride, step in zip(q, self.s.stride[:-1], self.steps[:-1], strict=True):
+            a = self.f.at(a, self.f.mul(i, stride * step), self.size)
+        return a
+
+    def _place(self, phase: Phase, q: Sequence[Index]) -> list[Index]:
+        """Where the result of q is."""
+        f = self.f
+        return [f.add(f.mul(i, step), begin) for i, step, begin in zip(q, self.s.step, phase.start, strict=True)]
 
     def _met(self, q: Index, offsets: Sequence[int]) -> tuple[Index, Index]:
         """How many rows of taps look above the image from q, and how many look at it: the others meet only zeros."""
@@ -176,49 +193,53 @@ class _Loops:
         a: Value,
         b: Value,
         rows: Index,
+        axis: int,
         where: tuple[Index, Index, list[Index]],
         k: int,
         table: Value,
         count: Index,
     ) -> None:
+        """A tile of neighbouring places along an axis in space."""
         f, s, (group, n, place) = self.f, self.s, where
         columns = self._columns(n)
         channel = f.add(f.mul(group, s.made), n)
         to, step = self.sums, self.width
         if self.direct:
-            to, step = self._in_y(self.b, channel, place), s.step[-1] * s.y[-1]
+            to, step = self._in_y(self.b, channel, place), s.step[axis] * s.y[2:][axis]
+        a_step = s.stride[axis] * self.steps[axis] * self.size
         call(
-            f, self._kernel(rows, columns), a, s.stride[-1] * self.steps[-1] * self.size, b, self.width * self.size,
-            to, step * self.size, k, 0, table, count,
+            f, self._kernel(a_step, rows, columns), a, a_step, b, self.width * self.size, to, step * self.size, k, 0,
+            table, count,
         )  # fmt: skip
         if not self.direct:
-            self._finish(rows, columns, channel, place)
+            self._finish(rows, axis, columns, channel, place)
 
-    def _kernel(self, rows: Index, columns: Index) -> Value:
-        """The address of the micro-kernel for a tile."""
-        f = self.f
-        heights, widths = sorted({i for i, _ in self.kernels}), sorted({j for _, j in self.kernels})
+    def _kernel(self, step: int, rows: Index, columns: Index) -> Value:
+        """The address of the micro-kernel for a tile with places so many bytes apart."""
+        f, found = self.f, {(i, j): x for (apart, i, j), x in self.kernels.items() if apart == step}
+        heights, widths = sorted({i for i, _ in found}), sorted({j for _, j in found})
 
         def of_height(i: int) -> Value:
-            found = self.kernels[i, widths[-1]]
+            widest = found[i, widths[-1]]
             for j in widths[:-1]:
-                found = _choose(f, f.compare("sle", columns, j * self.v.count), self.kernels[i, j], found)
-            return found
+                widest = _choose(f, f.compare("sle", columns, j * self.v.count), found[i, j], widest)
+            return widest
 
         if isinstance(rows, int):
             return of_height(rows)
-        found = of_height(heights[-1])
+        highest = of_height(heights[-1])
         for i in heights[:-1]:
-            found = _choose(f, f.compare("eq", rows, i), of_height(i), found)
-        return found
+            highest = _choose(f, f.compare("eq", rows, i), of_height(i), highest)
+        return highest
 
-    def _finish(self, rows: Index, columns: Index, channel: Index, place: list[Index]) -> None:
+    def _finish(self, rows: Index, axis: int, columns: Index, channel: Index, place: list[Index]) -> None:
         """Hand a tile to the epilogue, place by place."""
         f, s, v = self.f, self.s, self.v
 
         def vector(row: Index, at: Index, mask: Value | None) -> None:
             value = v.load(s.dtype, self.sums, f.add(f.mul(row, self.width), at))
-            there = [*place[:-1], f.add(place[-1], f.mul(row, s.step[-1]))]
+            there = [*place]
+            there[axis] = f.add(place[axis], f.mul(row, s.step[axis]))
             self.epilogue(v, value, self.b, f.add(channel, at), there, mask)
 
         with f.loop(0, rows) as row:
