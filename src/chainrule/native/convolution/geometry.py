@@ -12,6 +12,7 @@ from chainrule.types import DType, Shape, TensorType
 CHANNELS = 6  # most channels of images in a unit of work
 FEW = 3  # channels of images that are too few for a tile
 PLACES = 256  # about so many places are in a strip
+NEAR = 128  # the same for depthwise work: all taps find them in a core's first cache
 LINE = 64  # bytes of a cache line, and of the channels on lanes in some units of work
 WIDEST = 4 * 64  # bytes of the widest row of a tile
 
@@ -81,7 +82,8 @@ class Geometry:
     @property
     def lines(self) -> int:
         """How many places along the first axis a strip has."""
-        return max(1, min(self.places[0], PLACES // max(prod(self.places[1:]), 1)))
+        most = NEAR if self.is_depthwise else PLACES
+        return max(1, min(self.places[0], most // max(prod(self.places[1:]), 1)))
 
     @property
     def images(self) -> int:

@@ -1,8 +1,8 @@
 """How a sweep is cut: tiles of places by channels, strips of an image that are copied at a time, units of work.
 
-A tile has neighbouring places of a row of the result, or of a column at the edges (see `edges`), and some vectors of its
-channels. The image is read as it lies where its channels follow each other and no tap looks outside of it; else a strip
-of it is copied first, with zeros around it. The kernels are always copied, once for each thread that takes part.
+A tile has neighbouring places of a row of the result, or of a column at the edges (see `edges`), and some vectors of
+its channels. The image is read as it lies where its channels follow each other and no tap looks outside of it; else a
+strip of it is copied first, with zeros around it. The kernels are always copied, once for each thread that takes part.
 """
 
 from __future__ import annotations

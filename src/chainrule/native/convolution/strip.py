@@ -14,12 +14,24 @@ from chainrule.types import DType, Shape
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """Which blocks of `channels` channels each are copied, and how many elements apart they lie in the copy.
+
+    Places of one block lie close together, so that the sets of a first cache are all used.
+    """
+
+    begin: Index
+    end: Index
+    step: int
+
+
+@dataclass(frozen=True)
 class Strip:
     """Where a strip is cut from an image [channels, *sizes], and how large it is.
 
     Attributes:
         dtype: of the image.
-        channels: how many there are.
+        channels: how many there are, or how many there are in a block.
         sizes: the sizes of the image in space.
         strides: of the image, in elements: of channels, and of each axis in space.
         low: where the strip begins along each axis; along the first one strips move on from there.
@@ -38,8 +50,11 @@ class Strip:
         """Strides of the strip along the axes in space, in elements."""
         return tuple(prod(self.spanned[i:]) * self.channels for i in range(len(self.sizes)))
 
-    def copy(self, f: Function, image: Value, first: Index, lines: Index, to: Value) -> None:
+    def copy(
+        self, f: Function, image: Value, first: Index, lines: Index, to: Value, blocks: Blocks | None = None
+    ) -> None:
         """Copy `lines` places along the first axis, the first of them `first` places after `low`."""
+        blocks = blocks or Blocks(0, 1, 0)
         inner = self.spanned[:-1]
         with f.loop(0, lines) as line, nest(f, inner) as middle:
             at = [f.add(f.add(first, line.index), self.low[0])]
@@ -50,12 +65,14 @@ class Strip:
             for i, step in zip((line.index, *middle), self.steps[:-1], strict=True):
                 place = f.at(place, f.mul(i, step), self.dtype.itemsize)
             outside = self._outside(f, at)
-            with ExitStack() as inside:
+            with f.loop(blocks.begin, blocks.end) as block, ExitStack() as inside:
+                there = f.at(place, f.mul(block.index, blocks.step), self.dtype.itemsize)
                 if outside is not None:
                     with f.when(outside):
-                        self._zeros(f, place, 0, self.spanned[-1])
+                        self._zeros(f, there, 0, self.spanned[-1])
                     inside.enter_context(f.when(f.new("i1", f"xor {outside}, true")))
-                self._row(f, start, place)
+                here = f.at(start, f.mul(block.index, self.channels * self.strides[0]), self.dtype.itemsize)
+                self._row(f, here, there)
 
     def _outside(self, f: Function, at: Sequence[Index]) -> Value | None:
         """Whether a row lies outside of the image, if that is possible."""

@@ -21,7 +21,7 @@ from chainrule.native.contraction.packing import Packer
 from chainrule.native.contraction.plan import pace
 from chainrule.native.convolution.geometry import CHANNELS, LINE, Geometry, geometry
 from chainrule.native.convolution.parts import Parts, evenly
-from chainrule.native.convolution.strip import Strip
+from chainrule.native.convolution.strip import Blocks, Strip
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import nest, position
@@ -54,12 +54,14 @@ class _Tiles:
     """The tiles of sums: which sizes they have."""
 
     kernels: list[Swept | Depthwise]
+    side = 0  # channels of a place side by side in a copy of images for depthwise work, if these are not all
 
     def __init__(self, g: Geometry, target: Target) -> None:
         self.lanes = target.lanes(g.dtype.itemsize)
         if g.is_depthwise:
             self.rows, self.vectors = evenly(g.kernel[-1], TAPS).sizes[0][0], LINE // target.vector_bytes
-            step = g.dilation[-1] * g.groups * g.dtype.itemsize
+            self.side = 0 if g.groups % (LINE // g.dtype.itemsize) else LINE // g.dtype.itemsize
+            step = g.dilation[-1] * (self.side or g.groups) * g.dtype.itemsize
             heights = [height for height, _ in evenly(g.kernel[-1], TAPS).sizes]
             self.kernels = [Depthwise(g.dtype, height, self.vectors, step) for height in heights]
         elif g.joins:
@@ -132,18 +134,18 @@ class _Loops:
         self.sums = job.scratch
         self.panels = self.f.at(self.sums, sums, 1)
         self.copy = self.f.at(self.panels, panels, 1)
-        channels = g.groups * g.depth
+        channels = self.tiles.side or g.groups * g.depth
         self.strip = Strip(g.dtype, channels, g.sizes, self.x_strides[1:], tuple(-n for n in g.low), g.spanned[1:])
         ends = zip(g.places, g.stride, g.kernel, g.dilation, g.low, g.sizes, strict=True)
         inside = all(low <= 0 and (n - 1) * s + (k - 1) * apart - low < size for n, s, k, apart, low, size in ends)
         self.copies = not (inside and (self.x_strides[1] == 1 or channels == 1))
-        if g.is_depthwise and (channels % self.tiles.width or self.x_strides[-1] != channels):
-            self.copies = True  # vectors read on, and the step from place to place is part of the code
-        if g.joins and self.x_strides[-1] != channels:
-            self.copies = True
+        if g.is_depthwise or (g.joins and self.x_strides[-1] != channels):
+            self.copies = True  # depthwise: the step from place to place is part of the code
         self.steps = self.strip.steps if self.copies else self.x_strides[2:]
         self.panels_of_unit = 1 if g.is_depthwise or g.joins else self.tiles.panels
-        self.image_step = prod(g.spanned) * channels if self.copies else self.x_strides[0]
+        self.block_step = prod(g.spanned) * channels
+        copied = self.block_step * (g.blocks.count if self.tiles.side else 1)
+        self.image_step = copied if self.copies else self.x_strides[0]
         self.channel_step = 1 if self.copies or g.joins else self.x_strides[1]
         self.per_image = g.lines * prod(g.places[1:])
         self.panel = g.images * self.per_image * self.tiles.width  # elements of a panel
@@ -197,8 +199,15 @@ class _Loops:
         with f.loop(0, images) as loop:
             image = f.at(self.x, f.mul(f.add(b, loop.index), self.x_strides[0]), self.size)
             to = f.at(self.copy, f.mul(loop.index, self.image_step), self.size)
-            self.strip.copy(f, image, f.mul(first, g.stride[0]), spanned, to)
+            self.strip.copy(f, image, f.mul(first, g.stride[0]), spanned, to, self._blocks())
         return self.copy
+
+    def _blocks(self) -> Blocks | None:
+        """The blocks of channels that the thread looks at."""
+        f, each = self.f, prod(self.g.taps)
+        if not self.tiles.side:
+            return None
+        return Blocks(f.div(f.begin, each), f.div(f.add(f.end, each - 1), each), self.block_step)
 
     def _pack(self, b: Index, first: Index, images: Index, lines: Index) -> None:
         """Cotangents of a strip, place by place, the channels of a panel side by side."""
@@ -236,6 +245,7 @@ class _Loops:
             panel = block if g.is_depthwise else side if g.joins else loop.index
             first = f.mul(block, tiles.width) if g.is_depthwise else first
             at = f.mul(f.add(f.mul(group, g.depth), first), self.channel_step)
+            at = f.mul(block, self.block_step) if tiles.side else at
             for i, apart, step in zip(tap, g.dilation, self.steps, strict=True):
                 at = f.add(at, f.mul(i, apart * step))
             a = f.at(origin, at, self.size)
@@ -264,8 +274,11 @@ class _Loops:
 
     def _unit(self, unit: Index) -> tuple[Index, Index, list[Index], Index]:
         """The set, the side, the element of the kernel and the block of channels of a unit of work."""
-        g = self.g
-        group, side, *tap, block = position(self.f, unit, (g.sets, g.sides, *g.taps, g.blocks.count))
+        f, g = self.f, self.g
+        if g.is_depthwise:  # a thread looks at its channels only
+            block, *tap = position(f, unit, (g.blocks.count, *g.taps))
+            return 0, 0, tap, block
+        group, side, *tap, block = position(f, unit, (g.sets, g.sides, *g.taps, g.blocks.count))
         return group, side, tap, block
 
     def _sums(self, unit: Index, panel: Index) -> Value:
