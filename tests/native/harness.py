@@ -18,18 +18,22 @@ HOST = target_of(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(
 TARGETS = [HOST, *(LEVELS[name] for name in ("x86-64-v2", "x86-64-v3"))]
 
 
-def run_kernel(module: Module, arguments: Sequence[np.ndarray | int], begin: int = 0, end: int = 1) -> None:
-    """Compile the module and call its kernel; arrays are passed as pointers to their first elements."""
-    target: Target = module.target
+def _machine(target: Target) -> llvm.TargetMachine:
+    return llvm.Target.from_default_triple().create_target_machine(cpu=target.cpu, features=target.features, opt=2)
+
+
+def optimized(module: Module) -> llvm.ModuleRef:
+    """The module as LLVM has optimised it."""
     parsed = llvm.parse_assembly(module.text())
     parsed.verify()
-
-    def machine() -> llvm.TargetMachine:
-        return llvm.Target.from_default_triple().create_target_machine(cpu=target.cpu, features=target.features, opt=2)
-
-    builder = llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options(speed_level=2))
+    builder = llvm.create_pass_builder(_machine(module.target), llvm.create_pipeline_tuning_options(speed_level=2))
     builder.getModulePassManager().run(parsed, builder)
-    engine = llvm.create_mcjit_compiler(parsed, machine())
+    return parsed
+
+
+def run_kernel(module: Module, arguments: Sequence[np.ndarray | int], begin: int = 0, end: int = 1) -> None:
+    """Compile the module and call its kernel; arrays are passed as pointers to their first elements."""
+    engine = llvm.create_mcjit_compiler(optimized(module), _machine(module.target))
     engine.finalize_object()
     signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
     call = signature(engine.get_function_address(module.name))

@@ -81,6 +81,12 @@ ONE_VARIABLE: dict[str, tuple[Callable[..., Tensor], Formula, Formula, Any]] = {
         lambda x: np.pi / 2 * special.erfinv(x) * np.exp(2 * special.erfinv(x) ** 2),
         INNER,
     ),
+    "ndtr": (
+        error_functions.ndtr,
+        lambda x: np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi),
+        lambda x: -x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi),
+        ALL,
+    ),
     "abs": (piecewise.abs, np.sign, zero, ALL),
     "sign": (piecewise.sign, zero, zero, ALL),
     "relu": (piecewise.relu, lambda x: (x > 0).astype(float), zero, ALL),

@@ -48,7 +48,7 @@ from chainrule.ops.random_bits import random_bits
 from chainrule.ops.reduce import all, any, argmax, argmin, count_nonzero, max, mean, min, sum
 from chainrule.ops.rounding import ceil, floor, round, trunc
 from chainrule.ops.slicing import flip, pad, slice
-from chainrule.ops.special import erf, erfinv
+from chainrule.ops.special import erf, erfinv, ndtr
 from chainrule.ops.transcendental import cosh, exp, expm1, log, log1p, log2, log10, sigmoid, sinh, softplus, tanh
 from chainrule.ops.triangle import tril, triu
 from chainrule.ops.trigonometric import acos, asin, atan, atan2, cos, sin, tan
@@ -127,6 +127,7 @@ __all__ = [
     "minimum",
     "moveaxis",
     "multiply",
+    "ndtr",
     "negative",
     "not_equal",
     "one_hot",

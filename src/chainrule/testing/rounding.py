@@ -3,7 +3,7 @@
 Most operations are rounded exactly or only move data, so that every executor gives the same bits. Others have an error,
 stated here in units in the last place (ulps):
 
-    exponentials, logarithms, powers, trigonometric functions, erf      ULPS ulps of the result
+    exponentials, logarithms, powers, trigonometric, erf, ndtr          ULPS ulps of the result
     sums: sum, matmul, convolutions, cumulative_sum, scattered ones     n ulps of the sum of the terms' sizes
     pad(x) + pad(y)                                                     the sign of zeros is uncertain
     several steps at once: attention and its derivative                 n ulps of each input, ULPS of the result
@@ -50,7 +50,7 @@ MANY_RUNS = 64
 
 INEXACT = frozenset({
     "acos", "asin", "atan", "atan2", "constant_power", "cos", "cosh", "erf", "exp", "expm1", "log", "log1p",
-    "power", "sigmoid", "sin", "sinh", "softplus", "tan", "tanh",
+    "ndtr", "power", "sigmoid", "sin", "sinh", "softplus", "tan", "tanh",
 })  # fmt: skip
 """Elementwise operations that are not rounded exactly."""
 

@@ -10,10 +10,10 @@ import pytest
 from chainrule.native import vecmath
 from chainrule.native.target import Target
 from chainrule.ops.powers import CONSTANT_POWER, POWER
-from chainrule.ops.special import ERFINV
+from chainrule.ops.special import ERFINV, NDTR
 from chainrule.types import DType, float32, float64, int32, int64, uint8
 from tests.native.harness import TARGETS
-from tests.native.vecmath.measure import LONG, Array, evaluate, numbers, ulps
+from tests.native.vecmath.measure import CASES, LONG, SLACK, Array, evaluate, numbers, ulps
 
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 FLOATS = pytest.mark.parametrize("dtype", [float32, float64], ids=str)
@@ -38,6 +38,16 @@ def test_the_inverse_error_function_has_the_bits_of_its_twin(dtype: DType, count
     numeric = ~np.isnan(expected)
     np.testing.assert_array_equal(np.isnan(found), ~numeric)
     np.testing.assert_array_equal(bits(found[numeric]), bits(expected[numeric]))
+
+
+@FLOATS
+def test_the_twin_of_the_normal_distribution_function_is_right_to_a_few_units(dtype: DType) -> None:
+    rng = np.random.default_rng(6)
+    x = np.concatenate([numbers(rng, dtype, 4000), -rng.uniform(0, 40, 20_000).astype(dtype.numpy)])
+    oracle = next(case.oracle for case in CASES if case.name == "ndtr")
+    with np.errstate(all="ignore"):
+        found, exact = NDTR.numpy(x), oracle(x.astype(LONG))
+    assert ulps(found, exact).max() <= (0.6 if dtype is float32 else 8.0) + SLACK
 
 
 @EVERY_TARGET

@@ -12,7 +12,7 @@ from chainrule.native.code import Module
 from chainrule.native.lanes import Lanes
 from chainrule.native.target import Target
 from chainrule.types import DType, float32, float64
-from tests.native.harness import HOST, TARGETS
+from tests.native.harness import HOST, TARGETS, optimized
 from tests.native.vecmath.measure import CASES, LONG, SLACK, Array, Case, evaluate, numbers, ulps
 
 INF, NAN = math.inf, math.nan
@@ -32,6 +32,7 @@ AT_EDGES: list[tuple[str, list[float]]] = [
     ("sigmoid", [0.5, 0.5, 1 / (1 + 1 / math.e), 1 / (1 + math.e), 1, 0, NAN]),
     ("softplus", [math.log(2), math.log(2), math.log(1 + math.e), math.log1p(1 / math.e), INF, 0, NAN]),
     ("erf", [0.0, -0.0, math.erf(1), -math.erf(1), 1, -1, NAN]),
+    ("ndtr", [0.5, 0.5, 0.8413447460685429, 0.15865525393145705, 1, 0, NAN]),
     ("erfinv", [0.0, -0.0, INF, -INF, NAN, NAN, NAN]),
     ("sin", [0.0, -0.0, math.sin(1), -math.sin(1), NAN, NAN, NAN]),
     ("cos", [1, 1, math.cos(1), math.cos(1), NAN, NAN, NAN]),
@@ -150,6 +151,21 @@ def test_a_function_is_made_once_however_often_it_is_called() -> None:
         v.store(vecmath.sin(v, vecmath.exp(v, vecmath.exp(v, x))), pointer)
     assert module.text().count("@exp_v16f32(<16 x float> %x0)") == 1
     assert module.text().count("call <16 x float> @exp_v16f32") == 2
+
+
+@FLOATS
+def test_the_normal_distribution_function_and_its_density_have_one_exponential(dtype: DType) -> None:
+    def steps(with_density: bool) -> int:
+        module = Module("density", HOST)
+        with module.kernel() as f:
+            v, pointer = Lanes(f, 8), f.pointer(0)
+            x = v.load(dtype, pointer)
+            v.store(vecmath.ndtr(v, x), pointer)
+            if with_density:
+                v.store(vecmath.exp(v, x * x * -0.5), f.pointer(1))
+        return str(optimized(module)).count("@llvm.fmuladd")
+
+    assert steps(with_density=True) == steps(with_density=False) > 10
 
 
 def test_the_measured_numbers_have_all_exponents() -> None:

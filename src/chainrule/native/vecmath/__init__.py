@@ -10,7 +10,7 @@ from chainrule.native.vecmath.exponential import cosh, exp, expm1, sigmoid, sinh
 from chainrule.native.vecmath.inverse import acos, asin, atan, atan2
 from chainrule.native.vecmath.logarithm import log, log1p
 from chainrule.native.vecmath.powers import constant_power, power, reciprocal, rsqrt, square
-from chainrule.native.vecmath.special import erf, erfinv
+from chainrule.native.vecmath.special import erf, erfinv, ndtr
 from chainrule.native.vecmath.trigonometric import cos, sin, tan
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "expm1",
     "log",
     "log1p",
+    "ndtr",
     "power",
     "reciprocal",
     "rsqrt",
