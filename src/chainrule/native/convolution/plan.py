@@ -106,9 +106,11 @@ def pieces(s: Sweep, phase: int, strides: Shape) -> Pieces:
     return Pieces(tuple(starts), s.summed)
 
 
-def parts(s: Sweep, phase: int, down: int) -> Columns:
-    """The columns of a phase: those at the edges for themselves if tiles go down these."""
-    return columns(s, phase) if down else Columns(0, s.phases[phase].count[-1], ())
+def parts(s: Sweep, down: int) -> list[Columns]:
+    """The columns of each phase: those at the edges for themselves if tiles go down these."""
+    if down:
+        return [columns(s, i) for i in range(len(s.phases))]
+    return [Columns(0, phase.count[-1], ()) for phase in s.phases]
 
 
 def copied_strides(s: Sweep) -> Shape:
@@ -151,6 +153,9 @@ class _Planner:
         if self.copies:
             fitting = (STRIP // max(row, 1) - s.window[0]) // s.stride[0] + 1
             self.strip = max(1, min(most, fitting))
+        self.whole, self.apart = parts(s, 0), parts(s, 1)
+        self.met = [self._met(phase) for phase in s.phases]
+        self.has_edges = any(x.edges for x in self.apart) and self._sees_edges()
 
     def best(self) -> SweepPlan:
         """The plan that costs least."""
@@ -165,24 +170,26 @@ class _Planner:
         others = vectors + (0 if wide and vectors == 1 else 1) + (1 if bare else 0)
         return max(1, min((self.target.registers - others) // vectors, HIGHEST, places))
 
-    def _down(self, vectors: int) -> list[int]:
-        """How high tiles may be that go down the edges: 0 for none, if images are whole and taps lie side by side."""
+    def _sees_edges(self) -> bool:
+        """Whether images are whole, and taps lie side by side, so that edges can be computed for themselves."""
         s = self.s
-        whole = self.copies and self.axis == "batch" and self.strip >= s.count[0] and not s.is_depthwise
-        joined = all(
+        joined = [
             pieces(s, i, copied_strides(s)).length == s.summed * len({tap.offset[-1] for tap in phase.taps})
             for i, phase in enumerate(s.phases)
-        )
-        if not (whole and joined and any(columns(s, i).edges for i in range(len(s.phases)))):
+        ]
+        return self.copies and self.axis == "batch" and self.strip >= s.count[0] and not s.is_depthwise and all(joined)
+
+    def _down(self, vectors: int) -> list[int]:
+        """How high tiles may be that go down the edges: 0 for none."""
+        if not self.has_edges:
             return [0]
-        return [0, max(evenly(p.count[0], self._highest(vectors, p.count[0])).sizes[0][0] for p in s.phases)]
+        return [0, max(evenly(p.count[0], self._highest(vectors, p.count[0])).sizes[0][0] for p in self.s.phases)]
 
     def _tiled(self, rows: int, vectors: int, down: int) -> SweepPlan | None:
         s = self.s
         if vectors > max(self.strips, 1):
             return None
-        along = [parts(s, i, down) for i in range(len(s.phases))]
-        heights = _heights([x.stop - x.first for x in along], rows)
+        heights = _heights([x.stop - x.first for x in (self.apart if down else self.whole)], rows)
         if heights[0] != rows:
             return None
         widths = sorted({vectors, self.strips % vectors or vectors}, reverse=True)
@@ -214,20 +221,19 @@ class _Planner:
     def _cycles(self, rows: int, vectors: int, down: int) -> float:
         s, total = self.s, 0.0
         for i, phase in enumerate(s.phases):
-            along, found = parts(s, i, down), pieces(s, i, copied_strides(s))
-            lines = prod(phase.count[:-1])
-            met = self._met(phase) if down else 1.0  # rows of taps above and below the image are left out
+            along, found = (self.apart if down else self.whole)[i], pieces(s, i, copied_strides(s))
+            lines, count = prod(phase.count[:-1]), len(found.starts)
             for height, many in evenly(along.stop - along.first, rows).sizes:
-                total += many * lines * self._tile(vectors, height, len(found.starts) * met, found.length)
+                total += many * lines * self._tile(vectors, height, count * self.met[i], found.length)
             for edge in along.edges:
                 length = found.length * (edge.stop - edge.first) // max(len({t.offset[-1] for t in phase.taps}), 1)
                 for height, many in evenly(phase.count[0], down).sizes:
                     columns = many * prod(phase.count[1:-1])
-                    total += columns * self._tile(vectors, height, len(found.starts), length)
+                    total += columns * self._tile(vectors, height, count, length)
         return s.batch * s.sets * total
 
     def _met(self, phase: Phase) -> float:
-        """The share of the rows of taps that meet the image."""
+        """The share of the rows of taps that meet the image: the others are left out along a row of the result."""
         s, offsets = self.s, sorted({tap.offset[0] for tap in phase.taps})
         inside = [0 <= q * s.stride[0] + o < s.sizes[0] for q in range(phase.count[0]) for o in offsets]
         return sum(inside) / max(len(inside), 1)

@@ -139,7 +139,7 @@ class _Loops:
             f"pieces{number}",
             [x for i, at in enumerate(found.starts) for x in (at * size, i * found.length * self.width * size)],
         )
-        along = parts(s, number, self.p.down)
+        along = parts(s, self.p.down)[number]
         heights = evenly(along.stop - along.first, self.p.rows)
         rows_of_taps = sorted({tap.offset[0] for tap in phase.taps})
         each = len(found.starts) // max(len(rows_of_taps), 1)
