@@ -287,6 +287,11 @@ class Function:
         """The pointer at an address."""
         return self.new("ptr", f"load ptr, {pointer}, align 8")
 
+    def fetch(self, pointer: Value) -> None:
+        """Ask for the line of memory at an address to come to the first cache; any address will do."""
+        self.module.declare("llvm.prefetch", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.line(f"call void @llvm.prefetch.p0({pointer}, i32 0, i32 3, i32 1)")
+
     # Control flow.
 
     @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import pairwise
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from chainrule.native.code import Module
+from chainrule.native.code import Function, Index, Module
 from chainrule.native.contraction import Contraction, Epilogue, MicroKernel, Plan, emit, micro_module
 from chainrule.native.target import Target
 from chainrule.types import DType, bfloat16
@@ -48,10 +49,19 @@ def micro_address(key: MicroKernel, target: Target) -> int:
 class Compiled:
     """The kernel of a contraction."""
 
-    def __init__(self, contraction: Contraction, plan: Plan, target: Target, epilogue: Epilogue | None = None) -> None:
+    def __init__(
+        self,
+        contraction: Contraction,
+        plan: Plan,
+        target: Target,
+        epilogue: Epilogue | None = None,
+        ahead: Callable[[Function, Index, Index, Index], None] | None = None,
+        *,
+        beside: bool = False,
+    ) -> None:
         module = Module("product", target)
         with module.kernel() as f:
-            emit(f, contraction, plan, epilogue)
+            emit(f, contraction, plan, epilogue, partial(ahead, f) if ahead else None, beside=beside)
         self.plan = plan
         self.text = module.text()
         self._kernel = CALL(compiled_address(module))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from chainrule.native.code import Function
 from chainrule.native.contraction import Contraction, Plan, cost, plan
 from chainrule.native.lanes import Lanes
 from chainrule.native.target import Target
@@ -241,6 +242,31 @@ def test_an_epilogue_meets_every_element_once(sizes, target):
     case.expected = case.expected + bias[:, None]
     case.scale = case.scale + bias[:, None]
     case.check()
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.cpu)
+@pytest.mark.parametrize("beside", [False, True])
+def test_every_line_that_an_epilogue_reads_is_asked_for(beside, target):
+    case = Case((2, 21, 75, 20), ("row", "column", "row"))
+    made = plan(case.contraction, target)
+    asked = np.zeros((2, 21, 75), np.float32)
+
+    def ahead(f: Function, b, i, j) -> None:
+        one, steps = Lanes(f, 1), strides(case.c)
+        at = f.add(f.add(f.mul(b, steps[0]), f.mul(i, steps[1])), j)
+        one.store(one.constant(float32, 1), f.pointer(made.arguments), at)
+
+    def epilogue(v: Lanes, value, b, i, j, mask) -> None:
+        steps = strides(case.c)
+        at = v.f.add(v.f.add(v.f.mul(b, steps[0]), v.f.mul(i, steps[1])), j)
+        v.store(value, v.f.pointer(made.arguments + 1), at, mask)
+
+    Compiled(case.contraction, made, target, epilogue, ahead, beside=beside)(case.a, case.b, None, asked, case.c)
+    case.check()
+    line = 64 // 4  # elements
+    near = np.stack([np.pad(asked, ((0, 0), (0, 0), (n, 0)))[..., :75] for n in range(line)]).max(0)
+    assert (near == 1).all()
+    assert asked.mean() < 0.2, "most elements are in a line that another one has asked for"
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.cpu)

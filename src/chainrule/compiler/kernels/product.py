@@ -140,14 +140,27 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
     positions = {node: first + i for node, i in arguments.items()}
     root, product = group.root, shape.product
     batch_axes = [a for a in group.where[root][:-2] if a >= 0]
+    near = _read_along(group, shape)
 
     with module.kernel() as f:
 
-        def epilogue(v: Lanes, value: Value, b: Index, m: Index, n: Index, mask: Value | None) -> None:
+        def point_of(b: Index, m: Index, n: Index) -> dict[int, Index]:
             point: dict[int, Index] = {shape.rows: m, shape.columns: n}
             for axis in reversed(batch_axes):
                 point[axis] = f.rem(b, group.axes[axis])
                 b = f.div(b, group.axes[axis])
+            return point
+
+        def ahead(b: Index, m: Index, n: Index) -> None:
+            point = point_of(b, m, n)
+            for at in near:
+                index: Index = at.offset
+                for axis, stride in enumerate(at.strides):
+                    index = f.add(index, f.mul(point.get(axis, 0), stride))
+                f.fetch(f.at(f.pointer(positions[at.base]), index, at.base.type.dtype.itemsize))
+
+        def epilogue(v: Lanes, value: Value, b: Index, m: Index, n: Index, mask: Value | None) -> None:
+            point = point_of(b, m, n)
             if shape.columns < 0:
                 v, value, mask = Lanes(f, 1), v.lane(value, 0), None
             body = Body(f, group, positions, point, v, shape.columns, mask, {root: value})
@@ -158,5 +171,13 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
 
         places = (*(at for _, at in reads(group)), *writes(group)) if shape.columns >= 0 else ()
         wide = [at for at in places if at.strides[shape.columns]]
-        plain = group.stored == [root]
-        emit(f, product.contraction, shape.plan, None if plain else epilogue, beside=len(wide) >= MANY)
+        plain, beside = group.stored == [root], len(wide) >= MANY
+        emit(f, product.contraction, shape.plan, None if plain else epilogue, ahead if near else None, beside=beside)
+
+
+def _read_along(group: Group, shape: ProductFrame) -> list[Access]:
+    """What an epilogue reads along rows and columns: each line once, unlike a bias, so that it has to come from far."""
+    if shape.rows < 0 or shape.columns < 0:
+        return []
+    found = {(at.base, at.offset): at for _, at in reads(group)}
+    return [at for at in found.values() if at.strides[shape.rows] and at.strides[shape.columns]]

@@ -22,27 +22,48 @@ Epilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Index, "Value | None
 """`epilogue(v, value, b, m, n, mask)` is called while code is made, with a vector of finished sums: elements (b, m, n),
 (b, m, n + 1), ... of C. It stores what it wants; with a mask only the lanes where that holds exist."""
 
+Ahead: TypeAlias = Callable[[Index, Index, Index], None]
+"""`ahead(b, m, n)` is called while code is made, where a tile begins whose epilogue will soon read at the elements from
+(b, m, n) on: it asks for a line of each of its buffers."""
+
 
 def emit(
-    f: Function, contraction: Contraction, plan: Plan, epilogue: Epilogue | None = None, *, beside: bool = False
+    f: Function,
+    contraction: Contraction,
+    plan: Plan,
+    epilogue: Epilogue | None = None,
+    ahead: Ahead | None = None,
+    *,
+    beside: bool = False,
 ) -> None:
     """Units `f.begin` to `f.end` of a contraction.
 
-    With `beside`, tiles beside each other follow each other, since the epilogue reads and writes much along rows.
+    With `ahead`, what the epilogue reads comes near while a tile's sums are computed. With `beside`, tiles beside each
+    other follow each other, since the epilogue reads and writes much along rows.
 
     The kernel's arguments are pointers to the first elements of A, B and C, to the thread's scratch memory, and the
     addresses of the plan's micro-kernels; with an epilogue C is not touched, and the rest is for it to read.
     """
     if plan.units:
         with f.when(f.compare("slt", f.begin, f.end)):
-            _Loops(f, contraction, plan, epilogue, plan.beside if beside else 1).make()
+            _Loops(f, contraction, plan, epilogue, ahead, plan.beside if beside else 1).make()
+
+
+LINE = 64
+"""Bytes that come from memory together."""
 
 
 class _Loops:
     def __init__(
-        self, f: Function, contraction: Contraction, plan: Plan, epilogue: Epilogue | None, beside: int
+        self,
+        f: Function,
+        contraction: Contraction,
+        plan: Plan,
+        epilogue: Epilogue | None,
+        ahead: Ahead | None,
+        beside: int,
     ) -> None:
-        self.f, self.c, self.p, self.beside = f, contraction, plan, beside
+        self.f, self.c, self.p, self.ahead, self.beside = f, contraction, plan, ahead, beside
         self.size = contraction.compute.itemsize
         self.v = Lanes(f, f.target.lanes(self.size))
         self.width = plan.vectors * self.v.count
@@ -198,6 +219,9 @@ class _Loops:
                 to, to_step = _choose(f, whole, to, sums), f.choose(whole, to_step, step)
         adding = 0 if p.depth >= c.k else f.choose(f.compare("sgt", k, 0), 1, 0)
         kernel = self._kernel(rows, columns)
+        if self.ahead is not None:
+            with f.loop(0, rows) as row, f.loop(0, columns, LINE // self.size) as line:
+                self.ahead(self.batch, f.add(m, row.index), f.add(n, line.index))
         call(f, kernel, a, a_step, b, b_step, to, to_step, depth, adding, *([columns] if p.dots else []))
         if self.direct and whole is None:
             return
