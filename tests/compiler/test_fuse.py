@@ -10,12 +10,14 @@ import pytest
 
 import chainrule as cr
 from chainrule import losses, nn, optim
+from chainrule.compiler.blueprint import blueprint
 from chainrule.compiler.fuse import Fusion
 from chainrule.compiler.group import Group
 from chainrule.compiler.kernels.loops import phases
 from chainrule.compiler.layout import laid_out
 from chainrule.compiler.simplify import simplified
 from chainrule.kernel import Map, Reduce
+from chainrule.nn import functional as F
 from chainrule.nn.functional import softmax
 from chainrule.tensor import tensor
 from chainrule.testing import check_compiled
@@ -180,3 +182,22 @@ def test_kernels_that_read_the_same_numbers_the_other_way_round_do_not_share_the
     graph = graph_of(sums, x, y)
     check_compiled(graph, [x, y])
     check_compiled(graph, [-x, y])
+
+
+@pytest.mark.parametrize(
+    ("function", "examples", "asked"),
+    [
+        (lambda x, w, y: x @ w + y, (X, W, floats(32, 40)), True),
+        (lambda x, w, b: x @ w + b, (X, W, B), False),
+        (
+            lambda x, w, y: F.conv2d(x, w, padding=1) * y,
+            (floats(4, 8, 9, 9), floats(8, 8, 3, 3), floats(4, 8, 9, 9)),
+            True,
+        ),
+        (lambda x, w, b: F.conv2d(x, w, b), (floats(4, 8, 9, 9), floats(8, 8, 3, 3), floats(8)), False),
+    ],
+)
+def test_what_is_read_once_is_asked_for_early(function: Callable[..., Any], examples: Any, asked: bool) -> None:
+    made = blueprint(graph_of(function, *examples), V3)
+    texts = [text for text in made.modules.values() if "call void %" in text]
+    assert texts and any("llvm.prefetch" in text for text in texts) is asked

@@ -22,6 +22,23 @@ class Access:
     offset: int = 0
 
 
+def read_once(group: Group, across: int, along: Sequence[int]) -> list[Access]:
+    """What is read across one axis and along one of others: each line once, unlike a bias, so it comes from far."""
+    found = {(at.base, at.offset): at for _, at in reads(group)}.values()
+    if across < 0:
+        return []
+    return [at for at in found if at.strides[across] and any([at.strides[axis] for axis in along if axis >= 0])]
+
+
+def fetch(f: Function, near: Sequence[Access], positions: Mapping[Node, int], point: Mapping[int, Index]) -> None:
+    """Ask for the lines of buffers at a point, since they are read soon."""
+    for at in near:
+        index: Index = at.offset
+        for axis, stride in enumerate(at.strides):
+            index = f.add(index, f.mul(point.get(axis, 0), stride))
+        f.fetch(f.at(f.pointer(positions[at.base]), index, at.base.type.dtype.itemsize))
+
+
 def access(group: Group, x: Node, where: Where) -> Access:
     """How a view is read by a node that lives on `where`."""
     strides = [0] * len(group.axes)

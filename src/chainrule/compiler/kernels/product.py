@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import Access, Body, reads, writes
+from chainrule.compiler.kernels.body import Access, Body, fetch, read_once, reads, writes
 from chainrule.compiler.products import Product, product_of
 from chainrule.kernel import Contract
 from chainrule.native.code import Index, Module, Value
@@ -140,7 +140,7 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
     positions = {node: first + i for node, i in arguments.items()}
     root, product = group.root, shape.product
     batch_axes = [a for a in group.where[root][:-2] if a >= 0]
-    near = _read_along(group, shape)
+    near = read_once(group, shape.columns, (shape.rows,))
 
     with module.kernel() as f:
 
@@ -152,12 +152,7 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
             return point
 
         def ahead(b: Index, m: Index, n: Index) -> None:
-            point = point_of(b, m, n)
-            for at in near:
-                index: Index = at.offset
-                for axis, stride in enumerate(at.strides):
-                    index = f.add(index, f.mul(point.get(axis, 0), stride))
-                f.fetch(f.at(f.pointer(positions[at.base]), index, at.base.type.dtype.itemsize))
+            fetch(f, near, positions, point_of(b, m, n))
 
         def epilogue(v: Lanes, value: Value, b: Index, m: Index, n: Index, mask: Value | None) -> None:
             point = point_of(b, m, n)
@@ -173,11 +168,3 @@ def emit_product(module: Module, group: Group, shape: ProductFrame, arguments: M
         wide = [at for at in places if at.strides[shape.columns]]
         plain, beside = group.stored == [root], len(wide) >= MANY
         emit(f, product.contraction, shape.plan, None if plain else epilogue, ahead if near else None, beside=beside)
-
-
-def _read_along(group: Group, shape: ProductFrame) -> list[Access]:
-    """What an epilogue reads along rows and columns: each line once, unlike a bias, so that it has to come from far."""
-    if shape.rows < 0 or shape.columns < 0:
-        return []
-    found = {(at.base, at.offset): at for _, at in reads(group)}
-    return [at for at in found.values() if at.strides[shape.rows] and at.strides[shape.columns]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chainrule.compiler.group import Group
 from chainrule.compiler.ir import Node
-from chainrule.compiler.kernels.body import Access, Body
+from chainrule.compiler.kernels.body import Access, Body, fetch, read_once
 from chainrule.kernel import Convolve
 from chainrule.native.code import Index, Module, Value
 from chainrule.native.convolution import Sweep, SweepPlan, emit_sweep, sweep_plan
@@ -74,13 +74,21 @@ def emit_convolution(module: Module, group: Group, shape: SweepFrame, arguments:
     root = group.root
     axes = group.where[root]
 
+    near = read_once(group, axes[1], axes[2:])
+
     with module.kernel() as f:
+
+        def point_of(b: Index, channel: Index, place: Sequence[Index]) -> dict[int, Index]:
+            there = (b, channel, *place[len(place) - (len(axes) - 2) :])
+            return {axis: i for axis, i in zip(axes, there, strict=True) if axis >= 0}
+
+        def ahead(b: Index, channel: Index, place: Sequence[Index]) -> None:
+            fetch(f, near, positions, point_of(b, channel, place))
 
         def epilogue(
             v: Lanes, value: Value, b: Index, channel: Index, place: Sequence[Index], mask: Value | None
         ) -> None:
-            there = (b, channel, *place[len(place) - (len(axes) - 2) :])
-            point = {axis: i for axis, i in zip(axes, there, strict=True) if axis >= 0}
+            point = point_of(b, channel, place)
             if axes[1] < 0:
                 v, value, mask = Lanes(f, 1), v.lane(value, 0), None
             body = Body(f, group, positions, point, v, axes[1], mask, {root: value})
@@ -90,4 +98,4 @@ def emit_convolution(module: Module, group: Group, shape: SweepFrame, arguments:
                 body.store(node)
 
         alone = group.stored == [root]
-        emit_sweep(f, shape.sweep, shape.plan, None if alone else epilogue)
+        emit_sweep(f, shape.sweep, shape.plan, None if alone else epilogue, ahead if near else None)

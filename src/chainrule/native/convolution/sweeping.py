@@ -9,6 +9,7 @@ from typing import TypeAlias
 from chainrule.native.code import Function, Index, Value
 from chainrule.native.contraction.micro import call
 from chainrule.native.contraction.packing import Packer
+from chainrule.native.convolution.geometry import LINE
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.plan import SweepPlan, parts, pieces
 from chainrule.native.convolution.strip import Strip
@@ -20,8 +21,18 @@ PlaceEpilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Sequence[Index]
 """`epilogue(v, value, b, channel, place, mask)` is called while code is made, with a vector of finished sums: channels
 from `channel` on, of image b at a place. It stores what it wants; with a mask only the lanes where that holds exist."""
 
+PlaceAhead: TypeAlias = Callable[[Index, Index, Sequence[Index]], None]
+"""`ahead(b, channel, place)` is called while code is made, where a tile begins whose epilogue will soon read channels
+from `channel` on of image b at a place: it asks for a line of each of its buffers."""
 
-def emit_sweep(f: Function, sweep: Sweep, plan: SweepPlan, epilogue: PlaceEpilogue | None = None) -> None:
+
+def emit_sweep(
+    f: Function,
+    sweep: Sweep,
+    plan: SweepPlan,
+    epilogue: PlaceEpilogue | None = None,
+    ahead: PlaceAhead | None = None,
+) -> None:
     """Units `f.begin` to `f.end` of a sweep.
 
     The function's arguments are pointers to the first elements of images, kernels and results, to the thread's scratch
@@ -30,12 +41,19 @@ def emit_sweep(f: Function, sweep: Sweep, plan: SweepPlan, epilogue: PlaceEpilog
     """
     if plan.units:
         with f.when(f.compare("slt", f.begin, f.end)):
-            _Loops(f, sweep, plan, epilogue).make()
+            _Loops(f, sweep, plan, epilogue, ahead).make()
 
 
 class _Loops:
-    def __init__(self, f: Function, sweep: Sweep, plan: SweepPlan, epilogue: PlaceEpilogue | None) -> None:
-        self.f, self.s, self.p = f, sweep, plan
+    def __init__(
+        self,
+        f: Function,
+        sweep: Sweep,
+        plan: SweepPlan,
+        epilogue: PlaceEpilogue | None,
+        ahead: PlaceAhead | None,
+    ) -> None:
+        self.f, self.s, self.p, self.ahead = f, sweep, plan, ahead
         self.size = sweep.dtype.itemsize
         self.v = Lanes(f, f.target.lanes(self.size))
         self.width = plan.vectors * self.v.count
@@ -206,6 +224,11 @@ class _Loops:
         to, step = self.sums, self.width
         if self.direct:
             to, step = self._in_y(self.b, channel, place), s.step[axis] * s.y[2:][axis]
+        if self.ahead is not None:
+            with f.loop(0, rows) as row:
+                there = _further(f, place, axis, f.mul(row.index, s.step[axis]))
+                for at in range(0, self.width, LINE // self.size):
+                    self.ahead(self.b, f.add(channel, at), there)
         a_step = s.stride[axis] * self.steps[axis] * self.size
         call(
             f, self._kernel(a_step, rows, columns), a, a_step, b, self.width * self.size, to, step * self.size, k, 0,
@@ -238,8 +261,7 @@ class _Loops:
 
         def vector(row: Index, at: Index, mask: Value | None) -> None:
             value = v.load(s.dtype, self.sums, f.add(f.mul(row, self.width), at))
-            there = [*place]
-            there[axis] = f.add(place[axis], f.mul(row, s.step[axis]))
+            there = _further(f, place, axis, f.mul(row, s.step[axis]))
             self.epilogue(v, value, self.b, f.add(channel, at), there, mask)
 
         with f.loop(0, rows) as row:
@@ -271,6 +293,13 @@ class _Loops:
             v.store(value, at, 0, mask)
         else:
             v.scatter(value, at, v.multiply(v.numbers(), self.s.y[1]), mask)
+
+
+def _further(f: Function, place: Sequence[Index], axis: int, by: Index) -> list[Index]:
+    """A place further on along an axis."""
+    found = [*place]
+    found[axis] = f.add(place[axis], by)
+    return found
 
 
 def _choose(f: Function, condition: Value, x: Value, y: Value) -> Value:
