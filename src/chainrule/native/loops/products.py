@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from chainrule.native.code import Index, Value
 from chainrule.native.contraction import MicroKernel, Tile, Turning, call
@@ -26,6 +27,9 @@ TILES = 12
 
 NEAR = 24 * 1024
 """Bytes of a panel that are worked on at a time: they stay in a core's first cache, beside other things."""
+
+LINE = 64
+"""Bytes that come from memory together."""
 
 WIDEST = 8
 """Most vectors in the row of a tile."""
@@ -138,6 +142,9 @@ class Spot:
 Finish = Callable[[Spot], None]
 """Called while code is made, when all sums of a spot are there."""
 
+Near: TypeAlias = tuple[Operand, Sequence[Index], int]
+"""A tensor, a position on its axes before the rows of the batch, and how many parts its last axis has."""
+
 
 class Products:
     """Products of rows with a weight that is packed once, and what is done with their sums.
@@ -190,13 +197,16 @@ class Products:
         f = self.f
         return f.at(self.packed, f.mul(f.add(f.mul(panel, self.parts), part), self.panel), 1)
 
-    def run(self, a: Value, a_step: int, finish: Finish, nothing: Value | None = None) -> None:
+    def run(
+        self, a: Value, a_step: int, finish: Finish, near: Sequence[Near] = (), nothing: Value | None = None
+    ) -> None:
         """All products of the thread's rows.
 
         Args:
             a: where row 0 of the batch is; a row's elements are neighbours.
             a_step: elements from row to row.
             finish: what is done with sums.
+            near: what that will read or write, which is asked for before.
             nothing: a truth value: if it holds, the sums are zero and `a` is not read.
         """
         f, s = self.f, self.s
@@ -213,12 +223,25 @@ class Products:
                     rows = f.min(s.rows, f.sub(stop, tile.index))
                     at = f.at(a, f.add(f.mul(tile.index, a_step), piece.index), self.size)
                     sums = f.at(self.sums, self.sums_of(part.index, f.sub(tile.index, block.index)), self.size)
+                    column, stop_row = f.mul(panel.index, s.width), f.add(tile.index, rows)
+                    with f.when(f.compare("eq", piece.index, 0)), f.loop(tile.index, stop_row) as row:
+                        for x, leading, parts in near:
+                            self._fetch(x, (*leading, row.index, column), part.index, parts)
                     kernel = self._kernel(rows, last)
                     call(f, kernel, at, a_step * self.size, b, self.line, sums, self.line, depth, adding)
             with f.loop(block.index, stop, 2) as row:
                 rows = (row.index, f.min(f.add(row.index, 1), f.sub(stop, 1)))
                 sums = [f.at(self.sums, self.sums_of(0, f.sub(i, block.index)), self.size) for i in rows]
                 self._finish(rows, (sums[0], sums[1]), f.mul(panel.index, s.width), finish)
+
+    def _fetch(self, x: Operand, at: Sequence[Index], part: Index, parts: int) -> None:
+        """Ask for a panel's columns in a row: of the part that is multiplied, or of all if there is one product."""
+        f, each = self.f, x.shape[-1] // parts
+        for i in [part] if parts == self.parts else range(parts):
+            place = (*at[:-1], f.add(at[-1], f.mul(i, each)))
+            start = f.at(x.pointer, x.index(place), self.size)
+            for byte in (*range(0, self.line - 1, LINE), self.line - 1):  # lines may begin anywhere
+                f.fetch(f.at(start, byte, 1))
 
     def sums_of(self, part: Index, row: Index) -> Index:
         """The element of the memory for sums where those of a row of a block start."""

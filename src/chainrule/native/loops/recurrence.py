@@ -142,7 +142,8 @@ def _forward(job: Job, cell: Cell) -> None:
             for k in kept:
                 spot.store(k, values, t.index)
 
-        products.run(before[0].pointer, hidden, finish)
+        near = [(x, (t.index,), cell.gates), *((k, (t.index,), cell.kept) for k in kept)]
+        products.run(before[0].pointer, hidden, finish, near)
 
 
 def back_loops(job: Job, cell: str) -> None:
@@ -188,4 +189,6 @@ def _back(job: Job, cell: Cell) -> None:
                 spot.store(ct_starts[0], carried[:1])
 
         following = f.min(f.add(t, 1), steps - 1)
-        products.run(_at_row(gates[-1], following), width, finish, f.compare("eq", loop.index, 0))
+        now = f.choose(is_step, t, 0)
+        near = [(k, (now,), cell.kept) for k in kept] + [(x, (now,), 1) for x in (*cts, *after)]
+        products.run(_at_row(gates[-1], following), width, finish, near, f.compare("eq", loop.index, 0))
