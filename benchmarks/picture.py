@@ -73,7 +73,8 @@ def time_scale(bars: Sequence[Bar]) -> Scale:
     high = max(bar.value.high for bar in bars)
     span = math.log(high / low)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [m * 10.0**e for e in decades for m in ((1,) if high / low > 30 else (1, 2, 5))]
+    often = (1, 2, 5) if high / low < 12 else (1, 3) if high / low < 30 else (1,)  # words must not touch each other
+    ticks = [m * 10.0**e for e in decades for m in often]
     return Scale(lambda x: math.log(x / low) / span, [(x, tick_words(x)) for x in ticks if low <= x <= high])
 
 
