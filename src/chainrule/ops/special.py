@@ -31,7 +31,18 @@ Coefficients = tuple[float, ...]  # of a polynomial, highest power first
 
 def _ratio(above: Coefficients, below: Coefficients, x: Array) -> Array:
     """The quotient of two polynomials."""
-    return np.polyval(above, x) / np.polyval(below, x)
+    found = _polynomial(above, x)
+    found /= _polynomial(below, x)
+    return found
+
+
+def _polynomial(coefficients: Coefficients, x: Array) -> Array:
+    """A polynomial at x, by Horner's rule: the same bits as `np.polyval`, with no array for each step."""
+    found = np.full_like(x, coefficients[0])
+    for c in coefficients[1:]:
+        found *= x
+        found += c
+    return found
 
 
 # fmt: off
