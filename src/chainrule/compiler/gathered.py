@@ -57,14 +57,8 @@ def product_of_gathered(call: Made) -> Node | None:
 def sum_of_gathered(call: Made) -> Node | None:
     """take(x, i) + y as take(x + y, i), if y is the same for all rows; None if it is something else."""
     for x, y in (call.inputs, call.inputs[::-1]):
-        if (
-            y.op is None
-            or y.op.name != "broadcast_to"
-            or y.type.ndim != 2
-            or y.inputs[0].type.shape[:-1] not in ((), (1,))
-        ):
-            continue
-        if (rows := _gathered(call, x)) is not None:
+        spread = y.op is not None and y.op.name == "broadcast_to" and y.type.ndim == 2
+        if spread and y.inputs[0].type.shape[:-1] in ((), (1,)) and (rows := _gathered(call, x)) is not None:
             type = rows.table.type
             same = call.again("broadcast_to", y.inputs, type, shape=type.shape)
             return call.again("take", (call.again("add", (rows.table, same), type), rows.indices), call.type, axis=0)

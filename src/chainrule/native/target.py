@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from chainrule.errors import DefinitionError
 
+LINE = 64
+"""Bytes that caches and memory move together."""
+
 
 @dataclass(frozen=True)
 class Target:

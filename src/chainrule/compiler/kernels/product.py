@@ -15,13 +15,13 @@ from chainrule.native.code import Index, Module, Value
 from chainrule.native.contraction import Contraction, Plan, emit
 from chainrule.native.contraction import plan as fresh_plan
 from chainrule.native.lanes import Lanes
-from chainrule.native.target import Target
+from chainrule.native.target import LINE, Target
 
 MANY = 4
 """So many buffers that an epilogue walks along make it worth to finish rows of tiles."""
 
-SMALLEST_CUT, PIECES, LINE = 8, 4, 64
-"""Rows of the smallest unit of work, into how many units rows are cut at most, and bytes of a cache line."""
+SMALLEST_CUT, PIECES = 8, 4
+"""Rows of the smallest unit of work, and into how many units rows are cut at most."""
 
 DEAREST_CUT = 1.5
 """How many times as long a product may take in units that save waiting for other threads."""

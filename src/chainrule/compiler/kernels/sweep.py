@@ -73,7 +73,6 @@ def emit_convolution(module: Module, group: Group, shape: SweepFrame, arguments:
     positions = {node: first + i for node, i in arguments.items()}
     root = group.root
     axes = group.where[root]
-
     near = read_once(group, axes[1], axes[2:])
 
     with module.kernel() as f:

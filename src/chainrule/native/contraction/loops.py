@@ -17,6 +17,7 @@ from chainrule.native.contraction.packing import Packer
 from chainrule.native.contraction.plan import Plan, areas, panel_size, row_step
 from chainrule.native.contraction.problem import Contraction
 from chainrule.native.lanes import Lanes
+from chainrule.native.target import LINE
 
 Epilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Index, "Value | None"], None]
 """`epilogue(v, value, b, m, n, mask)` is called while code is made, with a vector of finished sums: elements (b, m, n),
@@ -47,10 +48,6 @@ def emit(
     if plan.units:
         with f.when(f.compare("slt", f.begin, f.end)):
             _Loops(f, contraction, plan, epilogue, ahead, plan.beside if beside else 1).make()
-
-
-LINE = 64
-"""Bytes that come from memory together."""
 
 
 class _Loops:

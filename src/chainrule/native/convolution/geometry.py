@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import prod
 
 from chainrule.native.convolution.parts import Parts, evenly
+from chainrule.native.target import LINE
 from chainrule.types import DType, Shape, TensorType
 
 CHANNELS = 6  # most channels of images in a unit of work
 FEW = 3  # channels of images that are too few for a tile
 PLACES = 256  # about so many places are in a strip
 NEAR = 128  # the same for depthwise work: all taps find them in a core's first cache
-LINE = 64  # bytes of a cache line, and of the channels on lanes in some units of work
 WIDEST = 4 * 64  # bytes of the widest row of a tile
 
 

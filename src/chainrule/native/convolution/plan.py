@@ -15,10 +15,10 @@ from math import prod
 from chainrule.native.contraction.micro import Depthwise, Swept
 from chainrule.native.contraction.plan import pace
 from chainrule.native.convolution.edges import Columns, columns
-from chainrule.native.convolution.geometry import LINE, whole_lines
+from chainrule.native.convolution.geometry import whole_lines
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.sweep import Phase, Sweep
-from chainrule.native.target import Target
+from chainrule.native.target import LINE, Target
 from chainrule.types import Shape
 
 WIDTHS = (1, 2, 3, 4, 6, 8)  # vectors in a tile's row

@@ -9,13 +9,13 @@ from typing import TypeAlias
 from chainrule.native.code import Function, Index, Value
 from chainrule.native.contraction.micro import call
 from chainrule.native.contraction.packing import Packer
-from chainrule.native.convolution.geometry import LINE
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.plan import SweepPlan, parts, pieces
 from chainrule.native.convolution.strip import Strip
 from chainrule.native.convolution.sweep import Phase, Sweep
 from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import nest
+from chainrule.native.target import LINE
 
 PlaceEpilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Sequence[Index], "Value | None"], None]
 """`epilogue(v, value, b, channel, place, mask)` is called while code is made, with a vector of finished sums: channels

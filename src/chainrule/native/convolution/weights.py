@@ -19,14 +19,14 @@ from chainrule.native.code import Function, Index, Value
 from chainrule.native.contraction.micro import Depthwise, MicroKernel, Swept, call
 from chainrule.native.contraction.packing import Packer
 from chainrule.native.contraction.plan import pace
-from chainrule.native.convolution.geometry import CHANNELS, LINE, Geometry, geometry
+from chainrule.native.convolution.geometry import CHANNELS, Geometry, geometry
 from chainrule.native.convolution.parts import Parts, evenly
 from chainrule.native.convolution.strip import Blocks, Strip
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import nest, position
 from chainrule.native.operand import Operand
-from chainrule.native.target import Target
+from chainrule.native.target import LINE, Target
 from chainrule.types import TensorType
 
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
@@ -54,20 +54,19 @@ class _Tiles:
     """The tiles of sums: which sizes they have."""
 
     kernels: list[Swept | Depthwise]
-    side = 0  # channels of a place side by side in a copy of images for depthwise work, if these are not all
+    apart = 0  # channels in a block, if blocks of depthwise work lie one behind the other in a copy of images
 
     def __init__(self, g: Geometry, target: Target) -> None:
         self.lanes = target.lanes(g.dtype.itemsize)
         if g.is_depthwise:
             self.rows, self.vectors = evenly(g.kernel[-1], TAPS).sizes[0][0], LINE // target.vector_bytes
-            self.side = 0 if g.groups % (LINE // g.dtype.itemsize) else LINE // g.dtype.itemsize
-            step = g.dilation[-1] * (self.side or g.groups) * g.dtype.itemsize
+            self.apart = 0 if g.groups % (LINE // g.dtype.itemsize) else LINE // g.dtype.itemsize
+            step = g.dilation[-1] * (self.apart or g.groups) * g.dtype.itemsize
             heights = [height for height, _ in evenly(g.kernel[-1], TAPS).sizes]
             self.kernels = [Depthwise(g.dtype, height, self.vectors, step) for height in heights]
         elif g.joins:
-            self.rows, self.vectors = CHANNELS, LINE // target.vector_bytes
-            while (self.rows + 1) * self.vectors + 1 >= target.registers:
-                self.rows -= 1
+            self.vectors = LINE // target.vector_bytes
+            self.rows = min(CHANNELS, (target.registers - 2) // self.vectors - 1)
             heights = {height for size, _ in g.blocks.sizes for height, _ in evenly(size, self.rows).sizes}
             self.kernels = [Swept(g.dtype, height, self.vectors, along=False) for height in sorted(heights)]
         else:
@@ -134,7 +133,7 @@ class _Loops:
         self.sums = job.scratch
         self.panels = self.f.at(self.sums, sums, 1)
         self.copy = self.f.at(self.panels, panels, 1)
-        channels = self.tiles.side or g.groups * g.depth
+        channels = self.tiles.apart or g.groups * g.depth
         self.strip = Strip(g.dtype, channels, g.sizes, self.x_strides[1:], tuple(-n for n in g.low), g.spanned[1:])
         ends = zip(g.places, g.stride, g.kernel, g.dilation, g.low, g.sizes, strict=True)
         inside = all(low <= 0 and (n - 1) * s + (k - 1) * apart - low < size for n, s, k, apart, low, size in ends)
@@ -144,7 +143,7 @@ class _Loops:
         self.steps = self.strip.steps if self.copies else self.x_strides[2:]
         self.panels_of_unit = 1 if g.is_depthwise or g.joins else self.tiles.panels
         self.block_step = prod(g.spanned) * channels
-        copied = self.block_step * (g.blocks.count if self.tiles.side else 1)
+        copied = self.block_step * (g.blocks.count if self.tiles.apart else 1)
         self.image_step = copied if self.copies else self.x_strides[0]
         self.channel_step = 1 if self.copies or g.joins else self.x_strides[1]
         self.per_image = g.lines * prod(g.places[1:])
@@ -205,7 +204,7 @@ class _Loops:
     def _blocks(self) -> Blocks | None:
         """The blocks of channels that the thread looks at."""
         f, each = self.f, prod(self.g.taps)
-        if not self.tiles.side:
+        if not self.tiles.apart:
             return None
         return Blocks(f.div(f.begin, each), f.div(f.add(f.end, each - 1), each), self.block_step)
 
@@ -245,7 +244,7 @@ class _Loops:
             panel = block if g.is_depthwise else side if g.joins else loop.index
             first = f.mul(block, tiles.width) if g.is_depthwise else first
             at = f.mul(f.add(f.mul(group, g.depth), first), self.channel_step)
-            at = f.mul(block, self.block_step) if tiles.side else at
+            at = f.mul(block, self.block_step) if tiles.apart else at
             for i, apart, step in zip(tap, g.dilation, self.steps, strict=True):
                 at = f.add(at, f.mul(i, apart * step))
             a = f.at(origin, at, self.size)

@@ -16,7 +16,7 @@ from chainrule.native.contraction.packing import Packer
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand
-from chainrule.native.target import Target
+from chainrule.native.target import LINE, Target
 from chainrule.types import DType
 
 ROWS = 4
@@ -27,9 +27,6 @@ TILES = 12
 
 NEAR = 24 * 1024
 """Bytes of a panel that are worked on at a time: they stay in a core's first cache, beside other things."""
-
-LINE = 64
-"""Bytes that come from memory together."""
 
 WIDEST = 8
 """Most vectors in the row of a tile."""
