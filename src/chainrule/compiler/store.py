@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -122,12 +123,8 @@ def program_key(graph: Graph, target: Target, way: str) -> str | None:
 def _sources() -> str:
     """What this library looks like: another version of it may compile differently."""
     root = Path(__file__).parents[1]
-    files = [
-        (path, path.stat())
-        for folder in (".", "compiler", "compiler/kernels", "native", "ops")
-        for path in (root / folder).glob("*.py")
-    ]
-    files += [(path, path.stat()) for path in (root / "native").glob("*/*.py")]
+    found = [root.glob("*.py"), *((root / folder).rglob("*.py") for folder in ("compiler", "native", "ops"))]
+    files = [(path, path.stat()) for path in itertools.chain(*found)]
     return str(sorted((str(path.relative_to(root)), s.st_size, s.st_mtime_ns) for path, s in files))
 
 

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.native.code import Module
-from chainrule.native.convolution import PlaceEpilogue, Sweep, SweepPlan, backward, emit_sweep, forward, sweep_plan
+from chainrule.native.convolution import (
+    PlaceEpilogue,
+    Sweep,
+    SweepPlan,
+    WinogradPlan,
+    backward,
+    emit_sweep,
+    forward,
+    sweep_plan,
+)
 from chainrule.native.operand import Strided
 from chainrule.native.target import Target
 from chainrule.types import DType
@@ -28,7 +37,9 @@ def channels_last(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 class Compiled:
     """A sweep's kernel."""
 
-    def __init__(self, sweep: Sweep, plan: SweepPlan, target: Target, epilogue: PlaceEpilogue | None = None) -> None:
+    def __init__(
+        self, sweep: Sweep, plan: SweepPlan | WinogradPlan, target: Target, epilogue: PlaceEpilogue | None = None
+    ) -> None:
         module = Module("sweep", target)
         with module.kernel() as f:
             emit_sweep(f, sweep, plan, epilogue)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from chainrule.native.convolution import forward, sweep_plan
+from chainrule.native.convolution import SweepPlan, forward, sweep_plan
 from chainrule.ops.convolution import CONVOLUTION, CONVOLUTION_TRANSPOSE
 from chainrule.types import float32, float64
 from tests.native.convolution.sweeping import channels_last, placed, swept
@@ -84,12 +84,14 @@ def test_edges(geometry, target):
 
 def test_what_looks_beside_the_image_is_left_out_if_that_pays():
     def planned(size: int, padding: int) -> int:
-        x, w = channels_last((8, 32, size, size), np.dtype(np.float32)), np.ones((32, 32, 3, 3), np.float32)
-        y = channels_last((8, 32, *(size + 2 * padding - 2,) * 2), x.dtype)
+        x, w = channels_last((8, 32, size, size), np.dtype(np.float32)), np.ones((32, 32, 5, 5), np.float32)
+        y = channels_last((8, 32, *(size + 2 * padding - 4,) * 2), x.dtype)
         around = ((padding, padding),) * 2
-        return sweep_plan(forward(placed(x), placed(w), placed(y), float32, (1, 1), around, (1, 1), 1), HOST).down
+        plan = sweep_plan(forward(placed(x), placed(w), placed(y), float32, (1, 1), around, (1, 1), 1), HOST)
+        assert isinstance(plan, SweepPlan)
+        return plan.down
 
-    assert planned(8, 1) and planned(13, 2)
+    assert planned(8, 2) and planned(13, 4)
     assert not planned(8, 0)
 
 

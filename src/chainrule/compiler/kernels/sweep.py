@@ -11,7 +11,7 @@ from chainrule.compiler.ir import Node
 from chainrule.compiler.kernels.body import Access, Body, fetch, read_once
 from chainrule.kernel import Convolve
 from chainrule.native.code import Index, Module, Value
-from chainrule.native.convolution import Sweep, SweepPlan, emit_sweep, sweep_plan
+from chainrule.native.convolution import Sweep, SweepPlan, WinogradPlan, emit_sweep, sweep_plan
 from chainrule.native.lanes import Lanes
 from chainrule.native.target import Target
 
@@ -31,7 +31,7 @@ class SweepFrame:
     """
 
     sweep: Sweep
-    plan: SweepPlan
+    plan: SweepPlan | WinogradPlan
     cut: int
     block: int
 

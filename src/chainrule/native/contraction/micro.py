@@ -26,7 +26,7 @@ end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
 
 from chainrule.native.code import Function, Index, Module, Value
 from chainrule.native.contraction.square import transposed
@@ -290,7 +290,22 @@ class Turning:
             square(0, v.first(k))
 
 
-MicroKernel: TypeAlias = Tile | Swept | Depthwise | Dots | Turning
+class MicroKernel(Protocol):
+    """Any of these: equal ones have equal code. Other parts of the library have more of them."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine code."""
+        ...
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What it takes."""
+        ...
+
+    def body(self, f: Function) -> None:
+        """Make its code."""
+        ...
 
 
 def micro_module(key: MicroKernel, target: Target) -> Module:

@@ -18,6 +18,7 @@ from chainrule.native.convolution.edges import Columns, columns
 from chainrule.native.convolution.geometry import whole_lines
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.sweep import Phase, Sweep
+from chainrule.native.convolution.winograd.plan import WinogradPlan, suits, winograd_plan
 from chainrule.native.target import LINE, Target
 from chainrule.types import Shape
 
@@ -122,14 +123,18 @@ def copied_strides(s: Sweep) -> Shape:
     return tuple(reversed(found))
 
 
-def sweep_plan(s: Sweep, target: Target, axis: str | None = None, block: int | None = None) -> SweepPlan:
+def sweep_plan(s: Sweep, target: Target, axis: str | None = None, block: int | None = None) -> SweepPlan | WinogradPlan:
     """The best way found to compute a sweep.
 
     Args:
         axis: what the units are to cut, "batch" or "rows"; by default the batch, if it has enough images.
         block: how many indices a unit has; by default about a sixteenth of the axis.
     """
-    return _Planner(s, target, axis, block).best()
+    found = _Planner(s, target, axis, block).best()
+    if suits(s):
+        fewer = winograd_plan(s, target, axis, block)
+        return fewer if fewer.cycles < found.cycles else found
+    return found
 
 
 class _Planner:

@@ -3,33 +3,27 @@ channels, row by row, tiles of neighbouring places are computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from chainrule.native.code import Function, Index, Value
 from chainrule.native.contraction.micro import call
 from chainrule.native.contraction.packing import Packer
+from chainrule.native.convolution.epilogue import PlaceAhead, PlaceEpilogue, result, storing
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.plan import SweepPlan, parts, pieces
 from chainrule.native.convolution.strip import Strip
 from chainrule.native.convolution.sweep import Phase, Sweep
+from chainrule.native.convolution.winograd.plan import WinogradPlan
+from chainrule.native.convolution.winograd.sweeping import WinogradLoops
 from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import nest
 from chainrule.native.target import LINE
-
-PlaceEpilogue: TypeAlias = Callable[[Lanes, Value, Index, Index, Sequence[Index], "Value | None"], None]
-"""`epilogue(v, value, b, channel, place, mask)` is called while code is made, with a vector of finished sums: channels
-from `channel` on, of image b at a place. It stores what it wants; with a mask only the lanes where that holds exist."""
-
-PlaceAhead: TypeAlias = Callable[[Index, Index, Sequence[Index]], None]
-"""`ahead(b, channel, place)` is called while code is made, where a tile begins whose epilogue will soon read channels
-from `channel` on of image b at a place: it asks for a line of each of its buffers."""
 
 
 def emit_sweep(
     f: Function,
     sweep: Sweep,
-    plan: SweepPlan,
+    plan: SweepPlan | WinogradPlan,
     epilogue: PlaceEpilogue | None = None,
     ahead: PlaceAhead | None = None,
 ) -> None:
@@ -41,7 +35,10 @@ def emit_sweep(
     """
     if plan.units:
         with f.when(f.compare("slt", f.begin, f.end)):
-            _Loops(f, sweep, plan, epilogue, ahead).make()
+            if isinstance(plan, WinogradPlan):
+                WinogradLoops(f, sweep, plan, epilogue or storing(f, sweep), ahead).make()
+            else:
+                _Loops(f, sweep, plan, epilogue, ahead).make()
 
 
 class _Loops:
@@ -58,7 +55,7 @@ class _Loops:
         self.v = Lanes(f, f.target.lanes(self.size))
         self.width = plan.vectors * self.v.count
         self.direct = epilogue is None and sweep.y[1] == 1 and sweep.across % self.v.count == 0
-        self.epilogue = epilogue or self._plain
+        self.epilogue = epilogue or storing(f, sweep)
         self.kernels = {(k.step, k.rows, k.vectors): f.pointer(4 + i) for i, k in enumerate(plan.kernels)}
         tile, kernels, _ = plan.areas
         self.sums = f.pointer(3)
@@ -223,7 +220,7 @@ class _Loops:
         channel = f.add(f.mul(group, s.made), n)
         to, step = self.sums, self.width
         if self.direct:
-            to, step = self._in_y(self.b, channel, place), s.step[axis] * s.y[2:][axis]
+            to, step = result(f, s, self.b, channel, place), s.step[axis] * s.y[2:][axis]
         if self.ahead is not None:
             with f.loop(0, rows) as row:
                 there = _further(f, place, axis, f.mul(row.index, s.step[axis]))
@@ -275,24 +272,6 @@ class _Loops:
             if s.across % v.count:
                 with f.when(f.compare("sgt", columns, whole)):
                     vector(row.index, whole, v.first(f.sub(columns, whole)))
-
-    # The result.
-
-    def _in_y(self, b: Index, channel: Index, place: Sequence[Index]) -> Value:
-        f, at = self.f, self.f.pointer(2)
-        for i, stride in zip((b, channel, *place), self.s.y, strict=True):
-            at = f.at(at, f.mul(i, stride), self.size)
-        return at
-
-    def _plain(
-        self, v: Lanes, value: Value, b: Index, channel: Index, place: Sequence[Index], mask: Value | None
-    ) -> None:
-        """Store the result."""
-        at = self._in_y(b, channel, place)
-        if self.s.y[1] == 1:
-            v.store(value, at, 0, mask)
-        else:
-            v.scatter(value, at, v.multiply(v.numbers(), self.s.y[1]), mask)
 
 
 def _further(f: Function, place: Sequence[Index], axis: int, by: Index) -> list[Index]:

@@ -22,6 +22,7 @@ from chainrule.native.contraction.plan import pace
 from chainrule.native.convolution.geometry import CHANNELS, Geometry, geometry
 from chainrule.native.convolution.parts import Parts, evenly
 from chainrule.native.convolution.strip import Blocks, Strip
+from chainrule.native.convolution.winograd.weights import WinogradWeights, cut, micros
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import nest, position
@@ -37,17 +38,21 @@ NARROW = 128  # bytes of a place up to which cotangents are read where they lie
 
 def weight_units(x: TensorType, y: TensorType, **attributes: Any) -> int:
     """Work of `convolution_weight`."""
-    return geometry(x, y, **attributes).units
+    g = geometry(x, y, **attributes)
+    return (cut(g) or g).units
 
 
 def weight_scratch(x: TensorType, y: TensorType, **attributes: Any) -> int:
     """Memory that a thread needs."""
-    return sum(geometry(x, y, **attributes).areas)
+    g = geometry(x, y, **attributes)
+    return sum((cut(g) or g).areas)
 
 
 def weight_micro(target: Target, x: TensorType, y: TensorType, **attributes: Any) -> Sequence[MicroKernel]:
     """The micro-kernels that are called."""
-    return _Tiles(geometry(x, y, **attributes), target).kernels
+    g = geometry(x, y, **attributes)
+    c = cut(g)
+    return micros(c, target) if c else _Tiles(g, target).kernels
 
 
 class _Tiles:
@@ -113,9 +118,10 @@ def weight_loops(job: Job, **attributes: Any) -> None:
     """Write the code of `convolution_weight`."""
     x, y = job.inputs
     g = geometry(TensorType(x.dtype, x.shape), TensorType(y.dtype, y.shape), **attributes)
+    c = cut(g)
     if g.units and g.made:
         with job.f.when(job.f.compare("slt", job.f.begin, job.f.end)):
-            _Loops(job, g).make()
+            (WinogradWeights(job, c) if c else _Loops(job, g)).make()
 
 
 class _Loops:

@@ -1,0 +1,157 @@
+"""How a convolution by Winograd's algorithm is cut: tiles of products, chunks that stay in a cache, units of work."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from chainrule.native.contraction.micro import MicroKernel, Tile
+from chainrule.native.contraction.plan import CALL, HIGHEST, pace
+from chainrule.native.convolution.geometry import whole_lines
+from chainrule.native.convolution.sweep import Sweep
+from chainrule.native.convolution.winograd.spreading import line_size
+from chainrule.native.convolution.winograd.transforms import IMAGE, POSITIONS, Kernels, Results, Spread
+from chainrule.native.target import LINE, Target
+
+WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
+LEAST = 16  # channels and kernels from which on it pays
+UNITS = 16  # about so many units of work
+SPREAD = 36  # cycles to transform a vector of a tile of the image
+FINISH = 48  # cycles to transform sums of a vector of a tile, and to store its results
+SUMS = 32 * 1024  # bytes of sums that wait at a time
+CHUNK = 192 * 1024  # bytes of transformed images at a time
+
+
+@dataclass(frozen=True)
+class WinogradPlan:
+    """How a sweep is computed.
+
+    Attributes:
+        axis: which axis the units of work cut: "batch", or "rows", lines of tiles.
+        block: how many indices along it a unit has.
+        units: how many there are.
+        rows, vectors: the size of a tile of products.
+        lines, across: how many lines of tiles are worked on at a time, and tiles of each: all of them if `lines` > 1.
+        kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
+        areas: bytes that a thread needs: for kernels, the transformed image, sums, results, a line, and one of zeros.
+        cycles: what all units together will take, about.
+    """
+
+    axis: str
+    block: int
+    units: int
+    rows: int
+    vectors: int
+    lines: int
+    across: int
+    kernels: tuple[MicroKernel, ...]
+    areas: tuple[int, ...]
+    cycles: float
+
+    @property
+    def scratch(self) -> int:
+        """Bytes that a thread needs."""
+        return sum(self.areas)
+
+    @property
+    def arguments(self) -> int:
+        """The position of the first argument that is free."""
+        return 4 + len(self.kernels)
+
+    @property
+    def text(self) -> str:
+        """For reports: "Winograd, tiles of 6 rows by 2 vectors, batch cut by 8"."""
+        return f"Winograd, tiles of {self.rows} rows by {self.vectors} vectors, {self.axis} cut by {self.block}"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What follows from a sweep.
+
+    Attributes:
+        down, along: lines of tiles of an image, and tiles of a line.
+        strips: vectors of kernels.
+        channels: channels of an image, in whole vectors.
+    """
+
+    down: int
+    along: int
+    strips: int
+    channels: int
+
+
+def sizes(s: Sweep, lanes: int) -> Sizes:
+    """The sizes of a sweep."""
+    down, along = (-(-n // 2) for n in s.results)
+    return Sizes(down, along, -(-s.made // lanes), -(-s.summed // lanes) * lanes)
+
+
+def suits(s: Sweep) -> bool:
+    """Whether a sweep is by kernels of 3 by 3 in steps of one, over enough channels that lie side by side."""
+    if len(s.sizes) != 2 or s.groups != 1 or len(s.phases) != 1 or {*s.stride, *s.step} != {1}:
+        return False
+    taps = [t.offset for t in s.phases[0].taps]
+    first = taps[0] if taps else (0, 0)
+    grid = [(first[0] + i, first[1] + j) for i, j in itertools.product(range(3), range(3))]
+    even = min(s.batch, *s.sizes, *s.results) > 0 and s.dtype.is_float
+    return even and taps == grid and min(s.summed, s.made) >= LEAST and s.x[1] == 1
+
+
+def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int | None = None) -> WinogradPlan:
+    """The best way found to compute a sweep that suits. Arguments are as of `sweep_plan`."""
+    size, lanes = s.dtype.itemsize, target.lanes(s.dtype.itemsize)
+    g = sizes(s, lanes)
+    axis = axis or ("batch" if s.batch >= 4 or g.down < 2 else "rows")
+    whole = s.batch if axis == "batch" else g.down
+    block = block or -(-whole // UNITS)
+    unit = block * g.down if axis == "batch" else block  # lines of tiles
+
+    def chunks() -> list[tuple[int, int]]:
+        """How many lines, or how many tiles of one, fit into the caches."""
+        most = max(1, min(SUMS // (POSITIONS * 2 * target.vector_bytes), CHUNK // (POSITIONS * g.channels * size)))
+        if g.along > most:
+            parts = -(-g.along // most)
+            return [(1, -(-g.along // parts))]
+        return [(lines, g.along) for lines in range(1, max(1, min(unit, most // g.along)) + 1)]
+
+    def cost(rows: int, vectors: int, lines: int, across: int) -> float:
+        """Cycles for a unit."""
+        panels, found = -(-g.strips // vectors), 0.0
+        for many, tiles in (
+            (unit // lines * (g.along // across), lines * across),
+            (unit // lines, lines * (g.along % across)),
+            (1, unit % lines * g.along),
+        ):
+            each = s.summed * pace(target, rows, vectors) + CALL + 2 * rows * vectors
+            products = POSITIONS * panels * -(-tiles // rows) * each
+            found += many * (products + tiles * (g.channels // lanes * SPREAD + panels * vectors * FINISH))
+        return found
+
+    tiles = [
+        (rows, vectors)
+        for vectors in WIDTHS
+        if vectors <= g.strips
+        for rows in range(1, min(HIGHEST, (target.registers - vectors - 1) // vectors) + 1)
+    ]
+    rows, vectors, lines, across = min(((*t, *c) for t in tiles for c in chunks()), key=lambda way: cost(*way))
+    units = -(-whole // block)
+    held = max(lines * across, rows)
+    steps = held * g.channels * size + LINE, held * vectors * target.vector_bytes + LINE
+    micros = (
+        Spread(s.dtype, IMAGE),
+        Kernels(s.dtype, vectors),
+        Results(s.dtype, vectors, steps[1]),
+        Tile(s.dtype, rows, vectors, along=True),
+    )
+    areas = (
+        -(-g.strips // vectors) * POSITIONS * s.summed * vectors * target.vector_bytes,
+        POSITIONS * steps[0] + target.vector_bytes,
+        POSITIONS * steps[1],
+        4 * across * vectors * target.vector_bytes,
+        line_size(across, 4, s.summed, size),
+        g.channels * size,
+    )
+    total = units * cost(rows, vectors, lines, across)
+    return WinogradPlan(
+        axis, block, units, rows, vectors, lines, across, micros, tuple(map(whole_lines, areas)), total
+    )  # fmt: skip
