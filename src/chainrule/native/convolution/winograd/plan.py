@@ -15,11 +15,13 @@ from chainrule.native.target import LINE, Target
 
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
 LEAST = 16  # channels and kernels from which on it pays
+LARGEST = 10 * 1024 * 1024  # bytes of transformed kernels: of more, copies of two threads drive each other out of caches
 UNITS = 16  # about so many units of work
 SPREAD = 36  # cycles to transform a vector of a tile of the image
 FINISH = 48  # cycles to transform sums of a vector of a tile, and to store its results
 SUMS = 32 * 1024  # bytes of sums that wait at a time
-CHUNK = 192 * 1024  # bytes of transformed images at a time
+CHUNK = 192 * 1024  # bytes of transformed images at a time, if these are enough tiles
+FEWEST = 16  # tiles at a time
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def suits(s: Sweep) -> bool:
     first = taps[0] if taps else (0, 0)
     grid = [(first[0] + i, first[1] + j) for i, j in itertools.product(range(3), range(3))]
     even = min(s.batch, *s.sizes, *s.results) > 0 and s.dtype.is_float
-    return even and taps == grid and min(s.summed, s.made) >= LEAST and s.x[1] == 1
+    many = min(s.summed, s.made) >= LEAST and POSITIONS * s.summed * s.made * s.dtype.itemsize <= LARGEST
+    return even and many and taps == grid and s.x[1] == 1
 
 
 def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int | None = None) -> WinogradPlan:
@@ -108,7 +111,8 @@ def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int 
 
     def chunks() -> list[tuple[int, int]]:
         """How many lines, or how many tiles of one, fit into the caches."""
-        most = max(1, min(SUMS // (POSITIONS * 2 * target.vector_bytes), CHUNK // (POSITIONS * g.channels * size)))
+        most = min(SUMS // (POSITIONS * 2 * target.vector_bytes), CHUNK // (POSITIONS * g.channels * size))
+        most = max(most, FEWEST)
         if g.along > most:
             parts = -(-g.along // most)
             return [(1, -(-g.along // parts))]
@@ -124,7 +128,8 @@ def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int 
         ):
             each = s.summed * pace(target, rows, vectors) + CALL + 2 * rows * vectors
             products = POSITIONS * panels * -(-tiles // rows) * each
-            found += many * (products + tiles * (g.channels // lanes * SPREAD + panels * vectors * FINISH))
+            transforms = tiles * (g.channels // lanes * SPREAD + panels * vectors * FINISH)
+            found += many * (products + transforms)
         return found
 
     tiles = [
@@ -135,8 +140,8 @@ def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int 
     ]
     rows, vectors, lines, across = min(((*t, *c) for t in tiles for c in chunks()), key=lambda way: cost(*way))
     units = -(-whole // block)
-    held = max(lines * across, rows)
-    steps = held * g.channels * size + LINE, held * vectors * target.vector_bytes + LINE
+    room = max(lines * across, rows)
+    steps = room * g.channels * size + LINE, room * vectors * target.vector_bytes + LINE
     micros = (
         Spread(s.dtype, IMAGE),
         Kernels(s.dtype, vectors),
