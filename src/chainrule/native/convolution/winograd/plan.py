@@ -9,13 +9,13 @@ from chainrule.native.contraction.micro import MicroKernel, Tile
 from chainrule.native.contraction.plan import CALL, HIGHEST, pace
 from chainrule.native.convolution.geometry import whole_lines
 from chainrule.native.convolution.sweep import Sweep
-from chainrule.native.convolution.winograd.spreading import line_size
-from chainrule.native.convolution.winograd.transforms import IMAGE, POSITIONS, Kernels, Results, Spread
-from chainrule.native.target import LINE, Target
+from chainrule.native.convolution.winograd.spreading import room_size
+from chainrule.native.convolution.winograd.transforms import IMAGE, POSITIONS, Kernels, Results, Spread, spaced
+from chainrule.native.target import Target
 
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
 LEAST = 16  # channels and kernels from which on it pays
-LARGEST = 10 * 1024 * 1024  # bytes of transformed kernels: of more, copies of two threads drive each other out of caches
+LARGEST = 10 << 20  # bytes of transformed kernels; those of two threads should stay in a cache
 UNITS = 16  # about so many units of work
 SPREAD = 36  # cycles to transform a vector of a tile of the image
 FINISH = 48  # cycles to transform sums of a vector of a tile, and to store its results
@@ -35,7 +35,8 @@ class WinogradPlan:
         rows, vectors: the size of a tile of products.
         lines, across: how many lines of tiles are worked on at a time, and tiles of each: all of them if `lines` > 1.
         kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
-        areas: bytes that a thread needs: for kernels, the transformed image, sums, results, a line, and one of zeros.
+        steps: bytes from position to position of the transformed image, and of sums.
+        areas: bytes that a thread needs: for kernels, the transformed image, sums, results, lines, and zeros.
         cycles: what all units together will take, about.
     """
 
@@ -47,6 +48,7 @@ class WinogradPlan:
     lines: int
     across: int
     kernels: tuple[MicroKernel, ...]
+    steps: tuple[int, int]
     areas: tuple[int, ...]
     cycles: float
 
@@ -141,7 +143,7 @@ def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int 
     rows, vectors, lines, across = min(((*t, *c) for t in tiles for c in chunks()), key=lambda way: cost(*way))
     units = -(-whole // block)
     room = max(lines * across, rows)
-    steps = room * g.channels * size + LINE, room * vectors * target.vector_bytes + LINE
+    steps = spaced(room * g.channels * size), spaced(room * vectors * target.vector_bytes)
     micros = (
         Spread(s.dtype, IMAGE),
         Kernels(s.dtype, vectors),
@@ -153,10 +155,10 @@ def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int 
         POSITIONS * steps[0] + target.vector_bytes,
         POSITIONS * steps[1],
         4 * across * vectors * target.vector_bytes,
-        line_size(across, 4, s.summed, size),
+        room_size(across, 4),
         g.channels * size,
     )
     total = units * cost(rows, vectors, lines, across)
     return WinogradPlan(
-        axis, block, units, rows, vectors, lines, across, micros, tuple(map(whole_lines, areas)), total
+        axis, block, units, rows, vectors, lines, across, micros, steps, tuple(map(whole_lines, areas)), total
     )  # fmt: skip

@@ -24,7 +24,7 @@ class Spreading:
         along: tiles in a line.
         low: where the first tile begins along each axis.
         micro: the address of the `Spread` that does it.
-        line: memory of size `line_size`.
+        room: memory of size `room_size`.
         zeros: as many zeros as there are channels.
         copy: memory of size `copy_size`, if channels may not lie side by side, so that lines have to be copied.
     """
@@ -37,13 +37,13 @@ class Spreading:
     along: int
     low: Shape
     micro: Value
-    line: Value
+    room: Value
     zeros: Value
     copy: Value | None = None
 
     def spread(self, f: Function, image: Value, line: Index, first: Index, tiles: Index, *to: Value | Index) -> None:
         """Transform some tiles of a line, from the first one on. `to` are the last arguments of `Spread`."""
-        size, channels, lanes = self.dtype.itemsize, self.channels, f.target.lanes(self.dtype.itemsize)
+        size, channels = self.dtype.itemsize, self.channels
         top, start = f.mul(line, 2), f.add(f.mul(first, 2), self.low[1])
         count = f.add(f.mul(tiles, 2), self.reach - 2)
         left: Index = 0
@@ -70,18 +70,13 @@ class Spreading:
                 there = f.at(image, f.mul(row, self.strides[1]), size)
                 rows.append(f.new("ptr", f"select {met}, {there}, {self.zeros}"))
                 steps.append(f.choose(met, step, 0))
-        runs, run = f.sub(f.sub(count, left), right), channels
-        if step == channels and channels % lanes == 0:  # places follow each other: each vector is a run
-            runs, run = f.mul(runs, channels // lanes), lanes
-            steps = [f.div(n, channels // lanes) for n in steps]
-        left, right = f.mul(left, channels), f.mul(right, channels)
-        ahead = 2 * self.strides[1] * size
-        call(f, self.micro, *rows, *steps, ahead, left, runs, run, right, channels, tiles, self.line, *to)
+        ahead, inside = 2 * self.strides[1] * size, f.sub(f.sub(count, left), right)
+        call(f, self.micro, *rows, *steps, ahead, left, inside, right, channels, tiles, self.room, *to)
 
 
-def line_size(across: int, reach: int, channels: int, size: int) -> int:
-    """Bytes for a line of so many tiles, and a vector beyond it at either end."""
-    return (2 * across + reach - 2) * channels * size + 2 * LINE
+def room_size(across: int, reach: int) -> int:
+    """Bytes for four vectors of each place of so many tiles, for any processor."""
+    return (2 * across + reach - 2) * 4 * LINE
 
 
 def copy_size(along: int, reach: int, channels: int, size: int) -> int:

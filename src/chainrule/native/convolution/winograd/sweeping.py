@@ -32,15 +32,13 @@ class WinogradLoops:
         spread, self.transform, self.finish, self.product = (f.pointer(4 + i) for i in range(4))
         starts = itertools.accumulate((0, *plan.areas[:-1]))
         areas = [f.at(f.pointer(3), start, 1) for start in starts]
-        self.kernels, self.image, self.sums, self.results, line, self.zeros = areas
-        held = max(plan.lines * plan.across, plan.rows)
+        self.kernels, self.image, self.sums, self.results, room, self.zeros = areas
         self.tile_step = self.g.channels * self.size
-        self.image_step = held * self.tile_step + LINE
-        self.sums_step = held * self.width * self.size + LINE
+        self.image_step, self.sums_step = plan.steps
         self.kernel_step = sweep.summed * self.width * self.size  # from position to position
         self.images = Spreading(
             sweep.dtype, sweep.sizes, sweep.x[1:], sweep.summed, 4, self.g.along, sweep.phases[0].taps[0].offset,
-            spread, line, self.zeros,
+            spread, room, self.zeros,
         )  # fmt: skip
 
     def make(self) -> None:
@@ -51,19 +49,18 @@ class WinogradLoops:
             self.v.store(self.v.constant(s.dtype, 0), self.zeros, loop.index)
         if p.axis == "batch":
             stop = f.min(f.mul(f.end, p.block), s.batch)
-            self._lines(f.mul(f.mul(f.begin, p.block), g.down), f.mul(stop, g.down), 0)
+            self._lines(f.mul(f.mul(f.begin, p.block), g.down), f.mul(stop, g.down))
             return
         with f.loop(0, s.batch) as image:
             start = f.mul(image.index, g.down)
             first, stop = f.mul(f.begin, p.block), f.min(f.mul(f.end, p.block), g.down)
-            self._lines(f.add(start, first), f.add(start, stop), image.index)
+            self._lines(f.add(start, first), f.add(start, stop))
 
     def _transform_kernels(self) -> None:
+        """All kernels, a panel after the other; those of derivatives are met the other way round."""
         f, s = self.f, self.s
-        down, along = (
-            sum(k * n for k, n in zip(t.kernel, s.w[3:], strict=True)) for t in (s.phases[0].taps[i] for i in (3, 1))
-        )
-        first = sum(k * n for k, n in zip(s.phases[0].taps[0].kernel, s.w[3:], strict=True))
+        places = [sum(k * n for k, n in zip(t.kernel, s.w[3:], strict=True)) for t in s.phases[0].taps]
+        first, along, down = places[0], places[1], places[3]
         with f.loop(0, self.panels) as panel:
             n = f.mul(panel.index, self.width)
             call(
@@ -76,7 +73,7 @@ class WinogradLoops:
         """How many kernels a panel has that begins at n."""
         return self.width if self.s.made % self.width == 0 else self.f.min(self.width, self.f.sub(self.s.made, n))
 
-    def _lines(self, first: Index, stop: Index, image: Index) -> None:
+    def _lines(self, first: Index, stop: Index) -> None:
         """Lines of tiles, counted through all images."""
         f, p, g = self.f, self.p, self.g
         with f.loop(first, stop, p.lines) as chunk, f.loop(0, g.along, p.across) as part:

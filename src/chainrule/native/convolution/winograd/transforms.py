@@ -6,7 +6,7 @@ columns, added or subtracted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,10 @@ from chainrule.types import DType
 POSITIONS = 16
 """Products for each tile, channel and kernel."""
 
+SPACING = 5, 16
+"""Positions are so many lines of memory apart, but for a multiple of the second number: then a tile's 16 positions, and
+those of its neighbours, fall on different sets of a first cache."""
+
 Pairs: TypeAlias = tuple[tuple[int, int, str], ...]
 """For each of four sums: which two lines, and whether they are added or subtracted; "" is the first one alone."""
 
@@ -28,16 +32,22 @@ COTANGENT: Pairs = ((0, 0, ""), (0, 1, "+"), (0, 1, "-"), (1, 1, ""))
 """A: two lines become four."""
 
 
+def spaced(size: int) -> int:
+    """Bytes from position to position, each of which takes `size` bytes."""
+    lines, (rest, whole) = -(-size // LINE), SPACING
+    return (lines + (rest - lines) % whole) * LINE
+
+
 @dataclass(frozen=True)
 class Spread:
     """A row of tiles of an image or of cotangents becomes 16 positions for each tile and channel.
 
-        void name(ptr line0, ..., i64 step0, ..., i64 next, i64 left, i64 runs, i64 run, i64 right, i64 channels,
-                  i64 tiles, ptr line, ptr to, i64 tile, i64 side, i64 position)
+        void name(ptr line0, ..., i64 step0, ..., i64 next, i64 left, i64 inside, i64 right, i64 channels, i64 tiles,
+                  ptr room, ptr to, i64 tile, i64 side, i64 position)
 
-    A line is `runs` times `run` elements, which begin a step of this line after each other, with so many zeros left and
-    right of them: places with `channels` elements each. `line` is room for one of them with its zeros. The lines that
-    the next row of tiles will meet first are `next` bytes after the last two of these; they are asked for.
+    Lines have `inside` places, a step of this line after each other, with so many places of zeros left and right of
+    them. Those that the next row of tiles will meet first are `next` bytes after the last two; they are asked for.
+    `room` is for four vectors of each place.
 
     Channels are stored in whole vectors, a line of memory after the other: these are `side` bytes apart. What is made
     of a tile is `tile` bytes from that of the next one, and a position `position` bytes from the next one.
@@ -60,70 +70,62 @@ class Spread:
     def parameters(self) -> tuple[str, ...]:
         """What it takes."""
         lines = (*(f"ptr %line{i}" for i in range(self.reach)), *(f"i64 %step{i}" for i in range(self.reach)))
-        sizes = ("next", "left", "runs", "run", "right", "channels", "tiles")
-        to = ("ptr %line", "ptr %to", "i64 %tile", "i64 %side", "i64 %position")
+        sizes = ("next", "left", "inside", "right", "channels", "tiles")
+        to = ("ptr %room", "ptr %to", "i64 %tile", "i64 %side", "i64 %position")
         return (*lines, *(f"i64 %{size}" for size in sizes), *to)
 
     def body(self, f: Function) -> None:
         """Its code."""
-        v, size = Lanes(f, f.target.lanes(self.dtype.itemsize)), self.dtype.itemsize
-        line, left, right = Value("ptr", "%line"), Value("i64", "%left"), Value("i64", "%right")
-        start = f.at(line, left, size)
-        end = f.at(start, f.mul(Value("i64", "%runs"), Value("i64", "%run")), size)
-        for to, count in ((line, left), (end, right)):
-            with f.loop(0, count, v.count) as loop:
+        v = Lanes(f, f.target.lanes(self.dtype.itemsize))
+        left, channels = Value("i64", "%left"), Value("i64", "%channels")
+        start = self._place(f, v, left)
+        end = self._place(f, v, f.add(left, Value("i64", "%inside")))
+        for to, count in ((Value("ptr", "%room"), left), (end, Value("i64", "%right"))):
+            with f.loop(0, f.mul(count, 4 * v.count), v.count) as loop:
                 v.store(v.constant(self.dtype, 0), to, loop.index)
-        new = {self.reach - 2, self.reach - 1}  # lines that are asked for where they are first met
-        for i, pair in enumerate(self.pairs):
-            met = new & {*pair[:2]}
-            self._line(f, v, pair, start, sorted(met))
-            new -= met
-            self._columns(f, v, line, f.at(Value("ptr", "%to"), f.mul(Value("i64", "%position"), 4 * i), 1))
-
-    def _line(self, f: Function, v: Lanes, pair: tuple[int, int, str], to: Value, new: Sequence[int]) -> None:
-        """A sum of two lines."""
-        size, run = self.dtype.itemsize, Value("i64", "%run")
-
-        def vectors(channel: Index, mask: Value | None) -> None:
-            with f.loop(0, Value("i64", "%runs")) as place:
-                at = {i: f.add(channel, f.mul(place.index, Value("i64", f"%step{i}"))) for i in pair[:2]}
-                for i in new:
-                    ahead = f.at(Value("ptr", f"%line{i}"), Value("i64", "%next"), 1)
-                    f.fetch(f.at(ahead, at[i], size))
-
-                def of_line(i: int) -> Value:
-                    return v.load(self.dtype, Value("ptr", f"%line{i}"), at[i], mask)
-
-                v.store(_paired(pair, of_line), f.at(to, f.mul(place.index, run), size), channel, mask)
-
-        whole = f.mul(f.div(run, v.count), v.count)
+        whole = f.mul(f.div(channels, v.count), v.count)
         with f.loop(0, whole, v.count) as channel:
-            vectors(channel.index, None)
-        with f.when(f.compare("slt", whole, run)):
-            vectors(whole, v.first(f.sub(run, whole)))
+            self._lines(f, v, channel.index, None, start)
+            self._columns(f, v, channel.index)
+        with f.when(f.compare("slt", whole, channels)):
+            self._lines(f, v, whole, v.first(f.sub(channels, whole)), start)
+            self._columns(f, v, whole)
 
-    def _columns(self, f: Function, v: Lanes, line: Value, to: Value) -> None:
-        """The sums of columns of each tile."""
-        size, channels = self.dtype.itemsize, Value("i64", "%channels")
-        wide = LINE // size
-        with f.loop(0, channels, wide) as side, f.loop(0, f.min(wide, f.sub(channels, side.index)), v.count) as vector:
-            here = f.at(line, f.add(side.index, vector.index), size)
-            there = f.at(to, f.mul(f.div(side.index, wide), Value("i64", "%side")), 1)
-            there = f.at(there, vector.index, size)
-            places = [f.at(here, f.mul(channels, i), size) for i in range(self.reach)]
-            sums = [f.at(there, f.mul(Value("i64", "%position"), i), 1) for i in range(4)]
+    def _place(self, f: Function, v: Lanes, number: Index) -> Value:
+        """Where the sums of a place are."""
+        return f.at(Value("ptr", "%room"), f.mul(number, 4 * v.count), self.dtype.itemsize)
+
+    def _lines(self, f: Function, v: Lanes, channel: Index, mask: Value | None, to: Value) -> None:
+        """The four sums of lines at each place."""
+        size = self.dtype.itemsize
+        lines = [f.at(Value("ptr", f"%line{i}"), channel, size) for i in range(self.reach)]
+        ahead = [f.at(line, Value("i64", "%next"), 1) for line in lines[-2:]]
+        with f.loop(0, Value("i64", "%inside")) as place:
+            at = [f.mul(place.index, Value("i64", f"%step{i}")) for i in range(self.reach)]
+            for line, here in zip(ahead, at[-2:], strict=True):
+                f.fetch(f.at(line, here, size))
+            values = [v.load(self.dtype, line, here, mask) for line, here in zip(lines, at, strict=True)]
+            for i, x in enumerate(_sums(self.pairs, values)):
+                v.store(x, to, f.add(f.mul(place.index, 4 * v.count), i * v.count))
+
+    def _columns(self, f: Function, v: Lanes, channel: Index) -> None:
+        """The four sums of columns of each tile, for two sums of lines at a time."""
+        size, wide, position = self.dtype.itemsize, LINE // self.dtype.itemsize, Value("i64", "%position")
+        to = f.at(Value("ptr", "%to"), f.mul(f.div(channel, wide), Value("i64", "%side")), 1)
+        to = f.at(to, f.rem(channel, wide), size)
+        for two in (0, 1), (2, 3):
+            sums = [[f.at(to, f.mul(position, 4 * i + j), 1) for j in range(4)] for i in two]
             with f.loop(0, Value("i64", "%tiles")) as tile:
-                from_tile = f.mul(f.mul(tile.index, 2), channels)
-                columns = [v.load(self.dtype, place, from_tile) for place in places]
-                for at, pair in zip(sums, self.pairs, strict=True):
-                    v.store(_paired(pair, columns.__getitem__), f.at(at, f.mul(tile.index, Value("i64", "%tile")), 1))
+                first = self._place(f, v, f.mul(tile.index, 2))
+                for i, there in zip(two, sums, strict=True):
+                    columns = [v.load(self.dtype, first, (4 * k + i) * v.count) for k in range(self.reach)]
+                    for x, at in zip(_sums(self.pairs, columns), there, strict=True):
+                        v.store(x, f.at(at, f.mul(tile.index, Value("i64", "%tile")), 1))
 
 
-def _paired(pair: tuple[int, int, str], of: Callable[[int], Value]) -> Value:
-    p, q, how = pair
-    if not how:
-        return of(p)
-    return of(p) + of(q) if how == "+" else of(p) - of(q)
+def _sums(pairs: Pairs, x: Sequence[Value]) -> list[Value]:
+    """The four sums of lines, or of columns."""
+    return [x[p] if not how else x[p] + x[q] if how == "+" else x[p] - x[q] for p, q, how in pairs]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from chainrule.native.code import Index, Value
 from chainrule.native.contraction.micro import MicroKernel, Tile, call
 from chainrule.native.convolution.geometry import Geometry, whole_lines
-from chainrule.native.convolution.winograd.spreading import Spreading, copy_size, line_size
-from chainrule.native.convolution.winograd.transforms import COTANGENT, IMAGE, POSITIONS, Spread, elements
+from chainrule.native.convolution.winograd.spreading import Spreading, copy_size, room_size
+from chainrule.native.convolution.winograd.transforms import COTANGENT, IMAGE, POSITIONS, Spread, elements, spaced
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand
@@ -68,17 +68,18 @@ class Cut:
     @property
     def steps(self) -> tuple[int, int]:
         """Bytes from position to position, of transformed images and of transformed cotangents."""
-        return (self.lines * self.across + 1) * LINE, (self.lines * self.across * self.sides + 1) * LINE
+        tiles = self.lines * self.across
+        return spaced(tiles * LINE), spaced(tiles * self.sides * LINE)
 
     @property
     def areas(self) -> tuple[int, ...]:
-        """Bytes for sums, images, cotangents, a line, zeros, and copies of lines."""
+        """Bytes for sums, images, cotangents, sums of lines, zeros, and copies of lines."""
         g, size = self.g, self.g.dtype.itemsize
         return tuple(map(whole_lines, (
             self.units * POSITIONS * CHANNELS * g.made * size,
             POSITIONS * self.steps[0] + LINE,
             POSITIONS * self.steps[1] + LINE,
-            max(line_size(self.across, 4, CHANNELS, size), line_size(self.across, 2, g.made, size)),
+            room_size(self.across, 4),
             g.made * size,
             max(copy_size(self.along, 4, CHANNELS, size), copy_size(self.along, 2, g.made, size)),
         )))  # fmt: skip
@@ -116,15 +117,15 @@ class WinogradWeights:
         self.v = Lanes(job.f, job.f.target.lanes(self.size))
         self.tile, image, cotangent = micros(c, job.f.target)
         starts = itertools.accumulate((0, *c.areas[:-1]))
-        self.sums, self.image, self.cotangents, line, zeros, copy = (job.f.at(job.scratch, at, 1) for at in starts)
+        self.sums, self.image, self.cotangents, room, zeros, copy = (job.f.at(job.scratch, at, 1) for at in starts)
         x, y = job.inputs
         low = (-c.g.low[0], -c.g.low[1])
         self.zeros = zeros
         self.images = Spreading(
-            c.g.dtype, c.g.sizes, x.place.strides[1:], CHANNELS, 4, c.along, low, job.micro[image], line, zeros, copy
+            c.g.dtype, c.g.sizes, x.place.strides[1:], CHANNELS, 4, c.along, low, job.micro[image], room, zeros, copy
         )  # fmt: skip
         self.made = Spreading(
-            c.g.dtype, c.g.places, y.place.strides[1:], c.g.made, 2, c.along, (0, 0), job.micro[cotangent], line, zeros,
+            c.g.dtype, c.g.places, y.place.strides[1:], c.g.made, 2, c.along, (0, 0), job.micro[cotangent], room, zeros,
             copy,
         )  # fmt: skip
         self.image_step = max(CHANNELS, self.v.count) * self.size
