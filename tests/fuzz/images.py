@@ -45,10 +45,15 @@ class _Images:
         self.images: list[Tensor] = []
         axes = int(rng.choice((1, 2, 2, 2, 2, 3)))
         large = rng.random() < 0.5
+        self.deep = axes == 2 and rng.random() < 0.2  # many channels, and mostly kernels of 3 by 3 in steps of one
+        self.work = WORK * 4 if self.deep else WORK
         most = {1: 40, 2: 15, 3: 6}[axes] if large else 4
         batch = self.pick(1, 2, 3, 5, 8, 17) if large else self.pick(0, 1, 1, 2, 3)
         channels = self.pick(1, 2, 3, 4, 5, 8, 16, 17, 24) if large else self.pick(1, 1, 2, 3, 4)
         sizes = tuple(int(n) for n in rng.integers(1, most + 1, axes))
+        if self.deep:
+            batch, channels = self.pick(1, 2, 4, 5), self.pick(16, 16, 19, 32)
+            sizes = tuple(int(n) for n in rng.integers(1, 10, axes))
         while size_of((batch, channels, *sizes)) > LARGEST:
             sizes = tuple(max(1, n // 2) for n in sizes)
         with tracing(self.context), recording(True):
@@ -98,6 +103,9 @@ class _Images:
 def _window(to: _Images, x: Tensor) -> tuple[Shape, dict[str, Any]] | None:
     """A kernel's size and how it is moved, such that a result is left."""
     sizes = x.shape[2:]
+    if to.deep and to.chance(0.7):
+        padding = ((1, 1), (1, 1)) if min(sizes) < 3 or to.chance(0.7) else ((to.pick(0, 2), 0), (0, to.pick(0, 1)))
+        return (3, 3), {"stride": (1, 1), "padding": padding, "dilation": (1, 1)}
     kernel = tuple(to.pick(1, 2, 3, 3, 3, 4, 5) for _ in sizes)
     if to.chance(0.2):
         kernel = tuple(1 for _ in sizes)
@@ -116,6 +124,8 @@ def _window(to: _Images, x: Tensor) -> tuple[Shape, dict[str, Any]] | None:
 def _channels(to: _Images, x: Tensor) -> tuple[int, int]:
     """Groups, and channels of a result."""
     channels = x.shape[1]
+    if to.deep and to.chance(0.7):
+        return 1, to.pick(16, 16, 19, 32)
     fitting = [g for g in range(1, channels + 1) if channels % g == 0]
     groups = channels if to.chance(0.25) else fitting[to.pick(0, 0, 0, *range(len(fitting)))]
     each = 1 if groups == channels and to.chance(0.7) else to.pick(1, 2, 3, 4, 7, 8, 16, 19)
@@ -139,10 +149,10 @@ def _convolution(to: _Images, x: Tensor) -> Tensor | None:
         return None
     (kernel, geometry), (groups, made) = found, _channels(to, x)
     shape = (made, x.shape[1] // groups, *kernel)
-    if x.size * size_of(kernel) * made // groups > WORK * 4:
+    if x.size * size_of(kernel) * made // groups > to.work * 4:
         return None
     y = ops.conv(x, _kernels(to, shape), groups=groups, **geometry)
-    if y.size * size_of(shape[1:]) > WORK:
+    if y.size * size_of(shape[1:]) > to.work:
         return None
     return _after(to, y)
 
@@ -155,7 +165,7 @@ def _transposed(to: _Images, x: Tensor) -> Tensor | None:
     least = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(sizes, stride, kernel, dilation, strict=True)]
     padding = tuple((to.pick(0, 1), to.pick(0, 1)) if n > 2 else (0, 0) for n in least)
     more = tuple(int(to.rng.integers(s)) for s in stride)
-    if size_of(least) * x.shape[0] * made * x.shape[1] // groups * size_of(kernel) > WORK * 4:
+    if size_of(least) * x.shape[0] * made * x.shape[1] // groups * size_of(kernel) > to.work * 4:
         return None
     w = _kernels(to, (x.shape[1], made // groups, *kernel))
     y = ops.conv_transpose(x, w, stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=groups)
@@ -170,7 +180,7 @@ def _by_kernels(to: _Images, x: Tensor) -> Tensor | None:
     (kernel, geometry), (groups, made) = found, _channels(to, x)
     w = _kernels(to, (made, x.shape[1] // groups, *kernel))
     y = ops.conv(x, w, groups=groups, **geometry)
-    if y.size * size_of(w.shape[1:]) > WORK:
+    if y.size * size_of(w.shape[1:]) > to.work:
         return None
     ct = ops.multiply(y, 1.0 / max(y.size // made, 1)) if to.chance(0.5) else to.new(y.shape, 0.3)
     gradient = apply(REGISTRY["convolution_weight"], x, ct, groups=groups, kernel=kernel, **geometry)

@@ -5,6 +5,7 @@ stated here in units in the last place (ulps):
 
     exponentials, logarithms, powers, trigonometric, erf, ndtr          ULPS ulps of the result
     sums: sum, matmul, convolutions, cumulative_sum, scattered ones     n ulps of the sum of the terms' sizes
+    convolutions by kernels of 3 by 3                                   n ulps of the largest such sum of neighbours
     pad(x) + pad(y)                                                     the sign of zeros is uncertain
     several steps at once: attention and its derivative                 n ulps of each input, ULPS of the result
     arithmetic on what has errors already                               1 ulp of the result
@@ -191,8 +192,19 @@ def error_of(op: Op, value: Array, inputs: Sequence[Array], attributes: dict[str
         return None
     sizes = [np.abs(x) if x.dtype.kind == "f" else x for x in inputs]
     total = np.asarray(op.numpy(*sizes, **attributes)).astype(np.float64)
+    if op.name == "convolution_weight" and value.shape[2:] == (3, 3):
+        total = np.broadcast_to(total.max(axis=(2, 3), keepdims=True), total.shape)
+    elif op.name.startswith("convolution") and inputs[1].shape[2:] == (3, 3):
+        total = _largest_near(total)
     found = terms(op, value, inputs) * np.finfo(value.dtype).eps * total
     return np.where(np.isfinite(found), found, 0.0)
+
+
+def _largest_near(x: Array) -> Array:
+    """The largest number among each one and its neighbours along the last two axes: results of a tile are made
+    together (`native.convolution.winograd`), and share their errors."""
+    padded = np.pad(x, (*((0, 0),) * (x.ndim - 2), (1, 1), (1, 1)))
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(-2, -1)).max(axis=(-2, -1)))
 
 
 def terms(op: Op, value: Array, inputs: Sequence[Array]) -> float:

@@ -91,6 +91,19 @@ def test_small_whole_numbers_give_exact_results():
     np.testing.assert_array_equal(swept(x, w, y.shape, float32, HOST, turned=False, **attributes), y)
 
 
+def test_results_depend_on_what_they_look_at_alone():
+    random = np.random.default_rng(0)
+    x = channels_last((4, 32, 10, 10), np.dtype(np.float32))
+    x[...] = random.standard_normal(x.shape)
+    x[0, 3, 4, 4] = np.inf
+    x[1, 5, 7, 2] = np.nan
+    w = random.standard_normal((32, 32, 3, 3)).astype(np.float32)
+    attributes = attributes_of(((1, 1), (1, 1)))
+    y = CONVOLUTION.numpy(x, w, **attributes)
+    found = swept(x, w, y.shape, float32, HOST, turned=False, **attributes)
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(y))
+
+
 @pytest.mark.parametrize("stride, channels", [((2, 2), 32), ((1, 1), 3)])
 def test_others_are_computed_by_the_definition(stride, channels):
     x, w = drawn(np.random.default_rng(0), 4, channels, (9, 9), 32, 1, (3, 3), float32, True)

@@ -11,6 +11,6 @@ the image is the same with kernels turned round; that by the kernels reads the f
     G' [sum over tiles of (A y A') * (B' d B)] G
 
 Winograd, "Arithmetic complexity of computations" (1980); Lavin & Gray, "Fast algorithms for convolutional neural
-networks" (2016). Sums of float32 numbers are about three times as far off as by the definition, which is still less
-than the order of additions may matter; NaN and infinity spread to all results of a tile that meets them.
+networks" (2016). Errors are relative to the largest numbers that a result looks at, not to each of its products; they
+are about as large as by definition. A result depends on nothing else than by definition, though infinity may become NaN.
 """
