@@ -12,5 +12,5 @@ the image is the same with kernels turned round; that by the kernels reads the f
 
 Winograd, "Arithmetic complexity of computations" (1980); Lavin & Gray, "Fast algorithms for convolutional neural
 networks" (2016). Errors are relative to the largest numbers that a result looks at, not to each of its products; they
-are about as large as by definition. A result depends on nothing else than by definition, though infinity may become NaN.
+are about as large as by definition. A result depends on what it looks at alone, though infinity may become NaN.
 """
