@@ -10,6 +10,11 @@ LINE = 64
 """Bytes that caches and memory move together."""
 
 
+def whole_lines(size: int) -> int:
+    """Bytes, rounded up to whole lines."""
+    return -(-size // LINE) * LINE
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of processor.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from chainrule.native.convolution.parts import Parts, evenly
-from chainrule.native.target import LINE
+from chainrule.native.target import LINE, whole_lines
 from chainrule.types import DType, Shape, TensorType
 
 CHANNELS = 6  # most channels of images in a unit of work
@@ -123,8 +123,3 @@ def geometry(
         x.dtype, found.batch, groups, found.depth, found.made, (1, *found.sizes), (1, *found.places), (1, *kernel),
         (1, *stride), (0, *found.low), (1, *dilation),
     )  # fmt: skip
-
-
-def whole_lines(size: int) -> int:
-    """Bytes, rounded up to whole cache lines."""
-    return -(-size // LINE) * LINE

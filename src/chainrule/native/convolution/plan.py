@@ -15,11 +15,11 @@ from math import prod
 from chainrule.native.contraction.micro import Depthwise, Swept
 from chainrule.native.contraction.plan import pace
 from chainrule.native.convolution.edges import Columns, columns
-from chainrule.native.convolution.geometry import whole_lines
 from chainrule.native.convolution.parts import evenly
+from chainrule.native.convolution.planned import Planned
 from chainrule.native.convolution.sweep import Phase, Sweep
 from chainrule.native.convolution.winograd.plan import WinogradPlan, suits, winograd_plan
-from chainrule.native.target import LINE, Target
+from chainrule.native.target import LINE, Target, whole_lines
 from chainrule.types import Shape
 
 WIDTHS = (1, 2, 3, 4, 6, 8)  # vectors in a tile's row
@@ -34,43 +34,19 @@ UNITS = 16  # about so many units of work
 
 
 @dataclass(frozen=True)
-class SweepPlan:
-    """How a sweep is computed.
+class SweepPlan(Planned):
+    """How a sweep is computed by the definition: areas are for a tile, for the kernels, and for a strip.
 
     Attributes:
-        axis: which axis the units of work cut: "batch", or "rows", the first one of the result in space.
-        block: how many q along it a unit has.
-        units: how many there are.
-        rows, vectors: the size of a tile.
         down: how many places tiles have that go down a column at the edges; 0 if edges are not computed for themselves.
         strip: how many q along the first axis are worked on at a time.
         copies: whether strips are copied first.
-        kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
-        scratch: bytes that a thread needs: for a tile, for the kernels, and for a strip.
-        cycles: what all units together will take, about.
     """
 
-    axis: str
-    block: int
-    units: int
-    rows: int
-    vectors: int
+    kernels: tuple[Swept | Depthwise, ...]
     down: int
     strip: int
     copies: bool
-    kernels: tuple[Swept | Depthwise, ...]
-    areas: tuple[int, int, int]
-    cycles: float
-
-    @property
-    def scratch(self) -> int:
-        """Bytes that a thread needs."""
-        return sum(self.areas)
-
-    @property
-    def arguments(self) -> int:
-        """The position of the first argument that is free."""
-        return 4 + len(self.kernels)
 
     @property
     def text(self) -> str:
@@ -206,8 +182,8 @@ class _Planner:
             )
         cycles = self._cycles(rows, vectors, down) * (1 + 0.002 * len(kernels)) + KERNEL * len(kernels)
         return SweepPlan(
-            self.axis, self.block, self.units, rows, vectors, down, self.strip, self.copies, kernels,
-            self._areas(max(rows, down), vectors), cycles,
+            self.axis, self.block, self.units, rows, vectors, kernels, self._areas(max(rows, down), vectors), cycles,
+            down, self.strip, self.copies,
         )  # fmt: skip
 
     def _kernel(self, rows: int, vectors: int, step: int) -> Swept | Depthwise:

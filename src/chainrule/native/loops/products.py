@@ -16,7 +16,7 @@ from chainrule.native.contraction.packing import Packer
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand
-from chainrule.native.target import LINE, Target
+from chainrule.native.target import LINE, Target, whole_lines
 from chainrule.types import DType
 
 ROWS = 4
@@ -40,11 +40,6 @@ def packed_bytes(parts: int, depth: int, columns: int, size: int) -> int:
 def sums_bytes() -> int:
     """Memory for the sums of a part, likewise."""
     return ROWS * TILES * WIDEST * 64
-
-
-def whole_lines(size: int) -> int:
-    """Bytes rounded up to lines of the cache."""
-    return -(-size // 64) * 64
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from chainrule.native.code import Function, Index, Value
 from chainrule.native.contraction import MicroKernel
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
-from chainrule.native.loops.products import ROWS, Products, Spot, micro_kernels, packed_bytes, sums_bytes, whole_lines
+from chainrule.native.loops.products import ROWS, Products, Spot, micro_kernels, packed_bytes, sums_bytes
 from chainrule.native.operand import Operand, row_major
-from chainrule.native.target import Target
+from chainrule.native.target import Target, whole_lines
 from chainrule.types import TensorType
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from chainrule.native.contraction.micro import MicroKernel, Tile
+from chainrule.native.contraction.micro import Tile
 from chainrule.native.contraction.plan import CALL, HIGHEST, pace
-from chainrule.native.convolution.geometry import whole_lines
+from chainrule.native.convolution.planned import Planned
 from chainrule.native.convolution.sweep import Sweep
 from chainrule.native.convolution.winograd.spreading import room_size
-from chainrule.native.convolution.winograd.transforms import IMAGE, POSITIONS, Kernels, Results, Spread, spaced
-from chainrule.native.target import Target
+from chainrule.native.convolution.winograd.transforms import IMAGE, LEAST, POSITIONS, Kernels, Results, Spread, spaced
+from chainrule.native.target import Target, whole_lines
 
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
-LEAST = 16  # channels and kernels from which on it pays
 LARGEST = 10 << 20  # bytes of transformed kernels; those of two threads should stay in a cache
 UNITS = 16  # about so many units of work
 SPREAD = 36  # cycles to transform a vector of a tile of the image
@@ -25,42 +24,18 @@ FEWEST = 16  # tiles at a time
 
 
 @dataclass(frozen=True)
-class WinogradPlan:
-    """How a sweep is computed.
+class WinogradPlan(Planned):
+    """How a sweep is computed: units along "rows" are lines of tiles. Areas are for kernels, the transformed image,
+    sums, results, lines, and zeros.
 
     Attributes:
-        axis: which axis the units of work cut: "batch", or "rows", lines of tiles.
-        block: how many indices along it a unit has.
-        units: how many there are.
-        rows, vectors: the size of a tile of products.
         lines, across: how many lines of tiles are worked on at a time, and tiles of each: all of them if `lines` > 1.
-        kernels: the micro-kernels that are called; their addresses are arguments from the fourth on.
         steps: bytes from position to position of the transformed image, and of sums.
-        areas: bytes that a thread needs: for kernels, the transformed image, sums, results, lines, and zeros.
-        cycles: what all units together will take, about.
     """
 
-    axis: str
-    block: int
-    units: int
-    rows: int
-    vectors: int
     lines: int
     across: int
-    kernels: tuple[MicroKernel, ...]
     steps: tuple[int, int]
-    areas: tuple[int, ...]
-    cycles: float
-
-    @property
-    def scratch(self) -> int:
-        """Bytes that a thread needs."""
-        return sum(self.areas)
-
-    @property
-    def arguments(self) -> int:
-        """The position of the first argument that is free."""
-        return 4 + len(self.kernels)
 
     @property
     def text(self) -> str:
@@ -160,5 +135,5 @@ def winograd_plan(s: Sweep, target: Target, axis: str | None = None, block: int 
     )
     total = units * cost(rows, vectors, lines, across)
     return WinogradPlan(
-        axis, block, units, rows, vectors, lines, across, micros, steps, tuple(map(whole_lines, areas)), total
+        axis, block, units, rows, vectors, micros, tuple(map(whole_lines, areas)), total, lines, across, steps
     )  # fmt: skip

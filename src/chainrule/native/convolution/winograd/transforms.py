@@ -18,6 +18,9 @@ from chainrule.types import DType
 POSITIONS = 16
 """Products for each tile, channel and kernel."""
 
+LEAST = 16
+"""Channels, and kernels, from which on transforms pay."""
+
 SPACING = 5, 16
 """Positions are so many lines of memory apart, but for a multiple of the second number: then a tile's 16 positions, and
 those of its neighbours, fall on different sets of a first cache."""

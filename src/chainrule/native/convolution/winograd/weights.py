@@ -13,16 +13,23 @@ from dataclasses import dataclass
 
 from chainrule.native.code import Index, Value
 from chainrule.native.contraction.micro import MicroKernel, Tile, call
-from chainrule.native.convolution.geometry import Geometry, whole_lines
+from chainrule.native.convolution.geometry import Geometry
 from chainrule.native.convolution.winograd.spreading import Spreading, copy_size, room_size
-from chainrule.native.convolution.winograd.transforms import COTANGENT, IMAGE, POSITIONS, Spread, elements, spaced
+from chainrule.native.convolution.winograd.transforms import (
+    COTANGENT,
+    IMAGE,
+    LEAST,
+    POSITIONS,
+    Spread,
+    elements,
+    spaced,
+)
 from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand
-from chainrule.native.target import LINE, Target
+from chainrule.native.target import LINE, Target, whole_lines
 
 CHANNELS = 8  # channels of images in a unit of work
-LEAST = 16  # channels and kernels from which on it pays
 TILES, FEWEST = 64, 16  # about so many tiles at a time, and how many at least
 CHUNK = 256 * 1024  # bytes of transformed cotangents at a time, if these are enough tiles
 
