@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.native.convolution import SweepPlan, forward, sweep_plan
+from chainrule.native.convolution.depthwise import Depthwise
 from chainrule.ops.convolution import CONVOLUTION, CONVOLUTION_TRANSPOSE
 from chainrule.types import float32, float64
 from tests.native.convolution.sweeping import channels_last, placed, swept
@@ -105,3 +106,21 @@ def test_all_targets(dtype, target):
     close(swept(x, w, y.shape, dtype, target, turned=False, **attributes), y)
     expected = CONVOLUTION_TRANSPOSE.numpy(y, w, **attributes, size=sizes)
     close(swept(y, w, x.shape, dtype, target, turned=True, **attributes), expected)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6, 8, 9, 31])
+def test_depthwise_rows_of_any_length(length, target):
+    for stride, dilation in ((1, 1), (2, 1), (3, 2)):
+        geometry = {"stride": (1, stride), "padding": ((1, 0), (2, length)), "dilation": (1, dilation), "groups": 20}
+        x, w = drawn(np.random.default_rng(0), 2, 20, (4, length * 2 + 9), 20, 20, (2, length), float32, True)
+        y = CONVOLUTION.numpy(x, w, **geometry)
+        close(swept(x, w, y.shape, float32, target, turned=False, **geometry), y)
+        expected = CONVOLUTION_TRANSPOSE.numpy(y, w, **geometry, size=x.shape[2:])
+        close(swept(y, w, x.shape, float32, target, turned=True, **geometry), expected)
+
+
+def test_taps_of_depthwise_work_share_what_they_read():
+    x, w = channels_last((4, 32, 16, 16), np.dtype(np.float32)), np.ones((32, 1, 3, 3), np.float32)
+    plan = sweep_plan(forward(placed(x), placed(w), placed(x), float32, (1, 1), ((1, 1),) * 2, (1, 1), 32), HOST)
+    assert {kernel.together for kernel in plan.kernels if isinstance(kernel, Depthwise)} == {3}

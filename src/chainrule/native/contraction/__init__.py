@@ -1,13 +1,12 @@
 """Matrix products as code: micro-kernels, and the loops that call them."""
 
 from chainrule.native.contraction.loops import Epilogue, emit
-from chainrule.native.contraction.micro import Depthwise, Dots, MicroKernel, Swept, Tile, Turning, call, micro_module
+from chainrule.native.contraction.micro import Dots, MicroKernel, Swept, Tile, Turning, call, micro_module
 from chainrule.native.contraction.plan import Plan, cost, lines_kept, plan
 from chainrule.native.contraction.problem import Contraction, Strides3
 
 __all__ = [
     "Contraction",
-    "Depthwise",
     "Dots",
     "Epilogue",
     "MicroKernel",

@@ -14,8 +14,6 @@ has several of each, for every second k, or third, and adds them up in the end.
 `Tile` come a table with two numbers for each piece, how many bytes after a and b it starts, and how many pieces there
 are.
 
-`Depthwise` takes the same, and multiplies lane by lane.
-
 `Dots` takes the arguments of `Tile` and the number of columns that exist, for operands that both have their neighbours
 along k and for so few rows that turning b would cost more than the products: lanes run along k, and are added in the
 end.
@@ -38,6 +36,7 @@ BUSY = 8
 """Independent sums that keep the multipliers busy: twice as many products begin in a cycle, each takes four."""
 
 PRODUCT = ("ptr %a", "i64 %a_step", "ptr %b", "i64 %b_step", "ptr %c", "i64 %c_step", "i64 %k", "i64 %add")
+PIECES = ("ptr %table", "i64 %pieces")
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ class Tile:
 
     def body(self, f: Function) -> None:
         """Its code."""
-        zeros = _zeros(self, f, chains(f.target, self.rows, self.vectors))
+        zeros = no_sums(self, f, chains(f.target, self.rows, self.vectors))
         sums = _products(self, f, Value("ptr", "%a"), Value("ptr", "%b"), zeros)
-        _store_sums(self, f, _added_up(self, sums))
+        store_sums(self, f, added_up(self, sums))
 
 
 @dataclass(frozen=True)
@@ -93,14 +92,33 @@ class Swept:
     @property
     def parameters(self) -> tuple[str, ...]:
         """What it takes."""
-        return (*PRODUCT, "ptr %table", "i64 %pieces")
+        return (*PRODUCT, *PIECES)
 
     def body(self, f: Function) -> None:
         """Its code."""
-        zeros = _zeros(self, f, chains(f.target, self.rows, self.vectors))
+        zeros = no_sums(self, f, chains(f.target, self.rows, self.vectors))
         with f.loop(0, Value("i64", "%pieces"), 1, zeros) as loop:
-            loop.next = _products(self, f, *_piece(f, loop.index), loop.values)
-        _store_sums(self, f, _added_up(self, loop.results))
+            loop.next = _products(self, f, *piece(f, loop.index), loop.values)
+        store_sums(self, f, added_up(self, loop.results))
+
+
+class Sums(Protocol):
+    """A micro-kernel that keeps a tile of sums in registers."""
+
+    @property
+    def dtype(self) -> DType:
+        """Of the sums."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Of the tile."""
+        ...
+
+    @property
+    def vectors(self) -> int:
+        """In each row."""
+        ...
 
 
 def chains(target: Target, rows: int, vectors: int) -> int:
@@ -109,14 +127,15 @@ def chains(target: Target, rows: int, vectors: int) -> int:
     return max(1, min(-(-BUSY // each), (target.registers - vectors - 1) // each))
 
 
-def _piece(f: Function, number: Index) -> tuple[Value, Value]:
+def piece(f: Function, number: Index) -> tuple[Value, Value]:
     """Where a piece of a and one of b begin."""
     row = f.at(Value("ptr", "%table"), f.mul(number, 2), 8)
     a, b = (f.load_index(f.at(row, i, 8)) for i in range(2))
     return f.at(Value("ptr", "%a"), a, 1), f.at(Value("ptr", "%b"), b, 1)
 
 
-def _zeros(tile: Tile | Swept | Depthwise, f: Function, times: int = 1) -> list[Value]:
+def no_sums(tile: Sums, f: Function, times: int) -> list[Value]:
+    """Zeros for each element of a tile, so many times."""
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
     return [v.constant(tile.dtype, 0)] * (tile.rows * tile.vectors * times)
 
@@ -134,7 +153,7 @@ def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Va
         for i in range(tile.rows):
             one = v.load_one(dtype, f.at(a, f.mul(a_step, i), 1)) if tile.along else v.load_one(dtype, a, i)
             row = sums[i * tile.vectors : (i + 1) * tile.vectors]
-            found += [_multiply_add(v, one, column, x) for column, x in zip(columns, row, strict=True)]
+            found += [multiply_add(v, one, column, x) for column, x in zip(columns, row, strict=True)]
         return found
 
     def add_all(start: Index, stop: Index, times: int, values: list[Value]) -> list[Value]:
@@ -154,7 +173,7 @@ def _products(tile: Tile | Swept, f: Function, a: Value, b: Value, sums: list[Va
     return add_all(whole, k, 1, add_all(0, whole, times, [a, b, *sums]))[2:]
 
 
-def _added_up(tile: Tile | Swept, sums: list[Value]) -> list[Value]:
+def added_up(tile: Sums, sums: list[Value]) -> list[Value]:
     """The sums of all chains."""
     each = tile.rows * tile.vectors
     total, rest = sums[:each], sums[each:]
@@ -163,7 +182,7 @@ def _added_up(tile: Tile | Swept, sums: list[Value]) -> list[Value]:
     return total
 
 
-def _store_sums(tile: Tile | Swept | Depthwise, f: Function, sums: list[Value]) -> None:
+def store_sums(tile: Sums, f: Function, sums: list[Value]) -> None:
     """Write the sums, or add them to what is there."""
     v = Lanes(f, f.target.lanes(tile.dtype.itemsize))
     for adding in (False, True):
@@ -173,46 +192,6 @@ def _store_sums(tile: Tile | Swept | Depthwise, f: Function, sums: list[Value]) 
                 for j in range(tile.vectors):
                     x, at = sums[i * tile.vectors + j], j * v.count
                     v.store(v.load(tile.dtype, row, at) + x if adding else x, row, at)
-
-
-@dataclass(frozen=True)
-class Depthwise:
-    """Sums over several pieces, multiplied lane by lane: c[i, j] = sum over k of a[i, k, j] * b[k, j].
-
-    Takes the arguments of `Swept`. Rows of a are `step` bytes apart, `a_step` leads from one k to the next.
-    """
-
-    dtype: DType
-    rows: int
-    vectors: int
-    step: int
-
-    @property
-    def name(self) -> str:
-        """What it is called in machine code."""
-        return f"depthwise_{self.dtype.short}_{self.rows}x{self.vectors}_{self.step}"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """What it takes."""
-        return (*PRODUCT, "ptr %table", "i64 %pieces")
-
-    def body(self, f: Function) -> None:
-        """Its code."""
-        v, zeros = Lanes(f, f.target.lanes(self.dtype.itemsize)), _zeros(self, f)
-        with f.loop(0, Value("i64", "%pieces"), 1, zeros) as pieces:
-            start = _piece(f, pieces.index)
-            with f.loop(0, Value("i64", "%k"), 1, [*start, *pieces.values]) as loop:
-                a, b, *sums = loop.values
-                for j in range(self.vectors):
-                    y = v.load(self.dtype, b, j * v.count)
-                    for i in range(self.rows):
-                        x, at = v.load(self.dtype, f.at(a, i * self.step, 1), j * v.count), i * self.vectors + j
-                        sums[at] = _multiply_add(v, x, y, sums[at])
-                steps = Value("i64", "%a_step"), Value("i64", "%b_step")
-                loop.next = [*(f.at(x, step, 1) for x, step in zip((a, b), steps, strict=True)), *sums]
-            pieces.next = loop.results[2:]
-        _store_sums(self, f, pieces.results)
 
 
 @dataclass(frozen=True)
@@ -239,7 +218,7 @@ class Dots:
         def step(at: Index, mask: Value | None, sums: list[Value]) -> list[Value]:
             x = v.load(self.dtype, Value("ptr", "%a"), at, mask)
             pairs = zip(columns, sums, strict=True)
-            return [_multiply_add(v, x, v.load(self.dtype, column, at, mask), y) for column, y in pairs]
+            return [multiply_add(v, x, v.load(self.dtype, column, at, mask), y) for column, y in pairs]
 
         whole = f.mul(f.div(k, v.count), v.count)
         with f.loop(0, whole, v.count, [v.constant(self.dtype, 0)] * v.count) as loop:
@@ -326,6 +305,6 @@ def _lines(f: Function, first: Value, step: Index, exist: Index, count: int) -> 
     return [f.at(first, f.mul(f.min(i, last), step), 1) for i in range(count)]
 
 
-def _multiply_add(v: Lanes, x: Value, y: Value, z: Value) -> Value:
+def multiply_add(v: Lanes, x: Value, y: Value, z: Value) -> Value:
     """x * y + z, rounded once where the processor has an instruction for that."""
     return v.call("llvm.fmuladd", x, y, z) if x.dtype.is_float else z + x * y

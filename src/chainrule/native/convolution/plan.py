@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
-from chainrule.native.contraction.micro import Depthwise, Swept
+from chainrule.native.contraction.micro import Swept
 from chainrule.native.contraction.plan import pace
+from chainrule.native.convolution.depthwise import Depthwise, together
 from chainrule.native.convolution.edges import Columns, columns
 from chainrule.native.convolution.parts import evenly
 from chainrule.native.convolution.planned import Planned
@@ -27,6 +28,7 @@ HIGHEST = 24  # places in a tile
 CALL = 30  # cycles around a micro-kernel
 PIECE = 6  # cycles between two pieces of k
 KERNEL = 200  # cycles that a micro-kernel less is worth, at least
+TOGETHER = 4  # most taps of depthwise work at a time: each keeps a register
 TORN = 1.5  # times slower depthwise work is that has parts of lines of memory only
 NEAR = 32 * 1024  # bytes that fit into a core's first cache
 STRIP = 256 * 1024  # bytes of the image that are copied at a time, if that can be
@@ -59,15 +61,17 @@ class SweepPlan(Planned):
 
 @dataclass(frozen=True)
 class Pieces:
-    """How k runs over the taps of a phase: pieces of equal length, in which places of the image follow each other.
+    """How k runs over the taps of a phase: pieces of equal length, whose elements of the image are equally far apart.
 
     Attributes:
         starts: where each piece starts in the image, in elements after the place of q.
         length: how many k a piece has.
+        apart: how far it is from one k to the next: 1 but in depthwise work.
     """
 
     starts: tuple[int, ...]
     length: int
+    apart: int
 
 
 def pieces(s: Sweep, phase: int, strides: Shape) -> Pieces:
@@ -75,12 +79,17 @@ def pieces(s: Sweep, phase: int, strides: Shape) -> Pieces:
     taps = s.phases[phase].taps
     starts = [sum((o - low) * n for o, low, n in zip(t.offset, s.low, strides, strict=True)) for t in taps]
     last = len({t.offset[-1] for t in taps})
-    joined = s.groups == 1 and all(
-        y - x == s.summed for i, (x, y) in enumerate(itertools.pairwise(starts)) if (i + 1) % last
-    )
-    if joined and last > 1:
-        return Pieces(tuple(starts[::last]), last * s.summed)
-    return Pieces(tuple(starts), s.summed)
+    found = {y - x for i, (x, y) in enumerate(itertools.pairwise(starts)) if (i + 1) % last}
+    if len(found) == 1 and (s.is_depthwise or (s.groups == 1 and found == {s.summed})):
+        return Pieces(tuple(starts[::last]), last * s.summed, found.pop() if s.is_depthwise else 1)
+    return Pieces(tuple(starts), s.summed, 1)
+
+
+def kind(s: Sweep, found: Pieces, step: int) -> Swept | Depthwise:
+    """The micro-kernel for pieces, with places so many bytes apart: for no rows and no vectors yet."""
+    if s.is_depthwise:
+        return Depthwise(s.dtype, 0, 0, step, found.apart * s.dtype.itemsize, together(found.length, TOGETHER))
+    return Swept(s.dtype, 0, 0, along=True, step=step)
 
 
 def parts(s: Sweep, down: int) -> list[Columns]:
@@ -121,8 +130,9 @@ class _Planner:
         self.copies = not (s.is_inside and (s.x[1] == 1 or s.groups * s.summed == 1))
         if s.is_depthwise and s.groups % self.lanes:
             self.copies = True  # the last vector of a place reads on
-        place = s.groups * s.summed if self.copies else s.x[-1]
-        self.step = s.stride[-1] * place * self.size  # bytes from place to place
+        self.strides = copied_strides(s) if self.copies else s.x[2:]
+        self.pieces = [pieces(s, i, self.strides) for i in range(len(s.phases))]
+        self.step = s.stride[-1] * self.strides[-1] * self.size  # bytes from place to place
         self.strips = -(-s.across // self.lanes)
         self.axis = axis or ("batch" if s.batch >= 4 or s.count[0] < 4 else "rows")
         whole = max({"batch": s.batch, "rows": s.count[0]}[self.axis], 1)
@@ -155,8 +165,8 @@ class _Planner:
         """Whether images are whole, and taps lie side by side, so that edges can be computed for themselves."""
         s = self.s
         joined = [
-            pieces(s, i, copied_strides(s)).length == s.summed * len({tap.offset[-1] for tap in phase.taps})
-            for i, phase in enumerate(s.phases)
+            found.length == s.summed * len({tap.offset[-1] for tap in phase.taps})
+            for found, phase in zip(self.pieces, s.phases, strict=True)
         ]
         return self.copies and self.axis == "batch" and self.strip >= s.count[0] and not s.is_depthwise and all(joined)
 
@@ -174,22 +184,20 @@ class _Planner:
         if heights[0] != rows:
             return None
         widths = sorted({vectors, self.strips % vectors or vectors}, reverse=True)
-        kernels = tuple(self._kernel(i, j, self.step) for i in heights for j in widths)
+        kernels = self._kernels(heights, widths, self.step)
         if down:
-            step = s.stride[0] * copied_strides(s)[0] * self.size
-            kernels += tuple(
-                self._kernel(i, j, step) for i in _heights([p.count[0] for p in s.phases], down) for j in widths
-            )
+            high = _heights([p.count[0] for p in s.phases], down)
+            kernels += self._kernels(high, widths, s.stride[0] * self.strides[0] * self.size)
         cycles = self._cycles(rows, vectors, down) * (1 + 0.002 * len(kernels)) + KERNEL * len(kernels)
         return SweepPlan(
-            self.axis, self.block, self.units, rows, vectors, kernels, self._areas(max(rows, down), vectors), cycles,
-            down, self.strip, self.copies,
+            self.axis, self.block, self.units, rows, vectors, tuple(kernels), self._areas(max(rows, down), vectors),
+            cycles, down, self.strip, self.copies,
         )  # fmt: skip
 
-    def _kernel(self, rows: int, vectors: int, step: int) -> Swept | Depthwise:
-        if self.s.is_depthwise:
-            return Depthwise(self.s.dtype, rows, vectors, step)
-        return Swept(self.s.dtype, rows, vectors, along=True, step=step)
+    def _kernels(self, rows: Sequence[int], vectors: Sequence[int], step: int) -> list[Swept | Depthwise]:
+        """The micro-kernels for tiles of some sizes, with places so many bytes apart."""
+        kinds = {kind(self.s, found, step): None for found in self.pieces}
+        return [replace(x, rows=i, vectors=j) for x in kinds for i in rows for j in vectors]
 
     def _areas(self, rows: int, vectors: int) -> tuple[int, int, int]:
         s, width = self.s, vectors * self.lanes
@@ -202,7 +210,7 @@ class _Planner:
     def _cycles(self, rows: int, vectors: int, down: int) -> float:
         s, total = self.s, 0.0
         for i, phase in enumerate(s.phases):
-            along, found = (self.apart if down else self.whole)[i], pieces(s, i, copied_strides(s))
+            along, found = (self.apart if down else self.whole)[i], self.pieces[i]
             lines, count = prod(phase.count[:-1]), len(found.starts)
             for height, many in evenly(along.stop - along.first, rows).sizes:
                 total += many * lines * self._tile(vectors, height, count * self.met[i], found.length)

@@ -4,13 +4,15 @@ channels, row by row, tiles of neighbouring places are computed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chainrule.native.code import Function, Index, Value
-from chainrule.native.contraction.micro import call
+from chainrule.native.contraction.micro import Swept, call
 from chainrule.native.contraction.packing import Packer
+from chainrule.native.convolution.depthwise import Depthwise
 from chainrule.native.convolution.epilogue import PlaceAhead, PlaceEpilogue, result, storing
 from chainrule.native.convolution.parts import evenly
-from chainrule.native.convolution.plan import SweepPlan, parts, pieces
+from chainrule.native.convolution.plan import Pieces, SweepPlan, kind, parts, pieces
 from chainrule.native.convolution.strip import Strip
 from chainrule.native.convolution.sweep import Phase, Sweep
 from chainrule.native.convolution.winograd.plan import WinogradPlan
@@ -56,7 +58,7 @@ class _Loops:
         self.width = plan.vectors * self.v.count
         self.direct = epilogue is None and sweep.y[1] == 1 and sweep.across % self.v.count == 0
         self.epilogue = epilogue or storing(f, sweep)
-        self.kernels = {(k.step, k.rows, k.vectors): f.pointer(4 + i) for i, k in enumerate(plan.kernels)}
+        self.kernels = {kernel: f.pointer(4 + i) for i, kernel in enumerate(plan.kernels)}
         tile, kernels, _ = plan.areas
         self.sums = f.pointer(3)
         self.panels = f.at(self.sums, tile, 1)
@@ -168,7 +170,7 @@ class _Loops:
                 q = f.add(first, along.first)
                 place = self._place(phase, (row.index, *middle, q))
                 at = f.at(line, f.mul(q, s.stride[-1] * self.steps[-1]), size)
-                self._tile(at, b, rows, -1, (group, n, place), found.length, told, count)
+                self._tile(at, b, rows, -1, (group, n, place), found, told, count)
         heights = evenly(phase.count[0], max(self.p.down, 1))
         for edge in along.edges:
             with f.loop(0, heights.count) as tile, nest(f, phase.count[1:-1]) as middle:
@@ -177,8 +179,8 @@ class _Loops:
                 at = f.at(at, edge.column * s.stride[-1] * self.steps[-1] + edge.first * s.summed, size)
                 from_b = f.at(b, edge.first * s.summed * self.width, size)
                 place = self._place(phase, (first, *middle, edge.column))
-                length = (edge.stop - edge.first) * s.summed
-                self._tile(at, from_b, rows, 0, (group, n, place), length, table, len(found.starts))
+                some = replace(found, length=(edge.stop - edge.first) * s.summed)
+                self._tile(at, from_b, rows, 0, (group, n, place), some, table, len(found.starts))
 
     def _line(self, a: Value, q: Sequence[Index]) -> Value:
         """Where a line of the image begins, for q along all axes but the last one."""
@@ -210,7 +212,7 @@ class _Loops:
         rows: Index,
         axis: int,
         where: tuple[Index, Index, list[Index]],
-        k: int,
+        found: Pieces,
         table: Value,
         count: Index,
     ) -> None:
@@ -227,16 +229,17 @@ class _Loops:
                 for at in range(0, self.width, LINE // self.size):
                     self.ahead(self.b, f.add(channel, at), there)
         a_step = s.stride[axis] * self.steps[axis] * self.size
+        kernel = self._kernel(kind(s, found, a_step), rows, columns)
         call(
-            f, self._kernel(a_step, rows, columns), a, a_step, b, self.width * self.size, to, step * self.size, k, 0,
-            table, count,
+            f, kernel, a, a_step, b, self.width * self.size, to, step * self.size, found.length, 0, table, count
         )  # fmt: skip
         if not self.direct:
             self._finish(rows, axis, columns, channel, place)
 
-    def _kernel(self, step: int, rows: Index, columns: Index) -> Value:
-        """The address of the micro-kernel for a tile with places so many bytes apart."""
-        f, found = self.f, {(i, j): x for (apart, i, j), x in self.kernels.items() if apart == step}
+    def _kernel(self, kind: Swept | Depthwise, rows: Index, columns: Index) -> Value:
+        """The address of the micro-kernel of a kind for a tile."""
+        f, alike = self.f, [(k, x) for k, x in self.kernels.items() if replace(k, rows=0, vectors=0) == kind]
+        found = {(k.rows, k.vectors): x for k, x in alike}
         heights, widths = sorted({i for i, _ in found}), sorted({j for _, j in found})
 
         def of_height(i: int) -> Value:

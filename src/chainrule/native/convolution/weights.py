@@ -16,9 +16,10 @@ from math import prod
 from typing import Any
 
 from chainrule.native.code import Function, Index, Value
-from chainrule.native.contraction.micro import Depthwise, MicroKernel, Swept, call
+from chainrule.native.contraction.micro import MicroKernel, Swept, call
 from chainrule.native.contraction.packing import Packer
 from chainrule.native.contraction.plan import pace
+from chainrule.native.convolution.depthwise import Depthwise, together
 from chainrule.native.convolution.geometry import CHANNELS, Geometry, geometry
 from chainrule.native.convolution.parts import Parts, evenly
 from chainrule.native.convolution.strip import Blocks, Strip
@@ -32,6 +33,7 @@ from chainrule.types import TensorType
 
 WIDTHS = (1, 2, 3, 4)  # vectors in a tile's row
 TAPS = 6  # most rows of a tile of depthwise work
+TOGETHER = 8  # most places that it takes at a time
 CALL = 40  # cycles around a micro-kernel, without its sums
 NARROW = 128  # bytes of a place up to which cotangents are read where they lie
 
@@ -66,9 +68,11 @@ class _Tiles:
         if g.is_depthwise:
             self.rows, self.vectors = evenly(g.kernel[-1], TAPS).sizes[0][0], LINE // target.vector_bytes
             self.apart = 0 if g.groups % (LINE // g.dtype.itemsize) else LINE // g.dtype.itemsize
-            step = g.dilation[-1] * (self.apart or g.groups) * g.dtype.itemsize
+            place = (self.apart or g.groups) * g.dtype.itemsize
+            steps = g.dilation[-1] * place, g.stride[-1] * place
+            places = together(g.places[-1], TOGETHER)
             heights = [height for height, _ in evenly(g.kernel[-1], TAPS).sizes]
-            self.kernels = [Depthwise(g.dtype, height, self.vectors, step) for height in heights]
+            self.kernels = [Depthwise(g.dtype, height, self.vectors, *steps, places) for height in heights]
         elif g.joins:
             self.vectors = LINE // target.vector_bytes
             self.rows = min(CHANNELS, (target.registers - 2) // self.vectors - 1)
