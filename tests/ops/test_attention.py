@@ -102,6 +102,20 @@ def test_large_scores_do_not_overflow() -> None:
     assert found[0].tolist() == [[1.0]] and found[1].tolist() == [4e7]
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
+def test_scores_above_a_given_logarithm_may_overflow_as_in_numpy(target: Target) -> None:
+    q, k, v, ct = (np.ones(s, np.float32) for s in ((4, 1), (2, 1), (2, 1), (4, 1)))
+    logsumexp, delta = np.float32([-20, -87.2, -87.6, -200]), np.zeros(4, np.float32)  # e^88.6 is still finite
+    inputs, attributes = (q, k, v, logsumexp, delta, ct), {"causal": False, "scale": 1.0}
+    batch = Batch(target)
+    run = batch.add(ATTENTION_BACKWARD, inputs, attributes)
+    batch.compile()
+    with np.errstate(over="ignore"):
+        expected = ATTENTION_BACKWARD.numpy(*inputs, **attributes)
+    np.testing.assert_allclose(run()[0], expected[0], rtol=1e-4)
+    assert np.isinf(expected[0][3])
+
+
 def test_not_a_number_stays_in_its_row() -> None:
     q, k, v = (np.random.default_rng(0).normal(size=(5, 4)) for _ in range(3))
     q[2] = np.nan

@@ -19,7 +19,6 @@ from chainrule.native.attention.tiles import (
     WIDEST,
     Rows,
     Tiles,
-    exp_of_negative,
     micro_kernels,
     row_bytes,
 )
@@ -28,6 +27,7 @@ from chainrule.native.contraction import MicroKernel
 from chainrule.native.job import Job
 from chainrule.native.loops.axes import position
 from chainrule.native.target import Target
+from chainrule.native.vecmath.exponential import exp
 from chainrule.types import TensorType, size_of
 
 
@@ -166,7 +166,7 @@ class _Backward(Tiles):
                 score = v.load(self.dtype, self.weights, at)
                 if self.add is not None:
                     score = score + self.bias(self.add, head, first, part, f.add(key, row.index))
-                weight = exp_of_negative(v, score - shift)
+                weight = exp(v, score - shift)
                 if masked:
                     seen = self.is_seen(f.add(key, row.index), f.add(first, part * v.count))
                     weight = v.select(seen, weight, 0.0)
