@@ -104,6 +104,13 @@ def test_numbers_near_a_jump_are_undecided() -> None:
     assert difference(graph, inputs, [plain[0], plain[1] - 1]) is not None
 
 
+def test_a_sum_that_happens_to_be_zero_has_its_error_and_one_of_zeros_has_none() -> None:
+    x = np.array([[1.0, 1.0, -2.0], [0.0, 0.0, 0.0]], np.float32)
+    graph, inputs = graph_of(lambda x: x @ np.ones((3, 1), np.float32), x)
+    ((values, found),) = spread(graph, inputs, 16)
+    assert (values == 0).all() and found[0] > 1e-8 and found[1] < 1e-300  # nothing but the sign
+
+
 def test_signs_of_zero_and_infinities_count_and_bits_of_nan_do_not() -> None:
     graph, inputs = graph_of(lambda x: x * 1.0, np.array([0.0, np.inf, np.nan, 1.0]))
     plain = interpret(graph, inputs)[0]

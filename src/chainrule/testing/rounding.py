@@ -171,7 +171,7 @@ def _value(
     errors = size * sizes * signs
     noisy = np.where(errors == 0, value, value + errors)
     if op.name in SUMS or op.name in ADDED:
-        noisy = np.where(value == 0, value * signs, noisy)
+        noisy = np.where((value == 0) & (errors == 0), value * signs, noisy)
     return noisy.astype(value.dtype)
 
 
