@@ -169,10 +169,8 @@ def _value(
     sizes = rng.uniform(0.5 if rng.random() < 0.5 else 0.0, 1.0, value.shape)
     signs = rng.choice((-1.0, 1.0), value.shape)
     errors = size * sizes * signs
-    noisy = np.where(errors == 0, value, value + errors)
-    if op.name in SUMS or op.name in ADDED:
-        noisy = np.where((value == 0) & (errors == 0), value * signs, noisy)
-    return noisy.astype(value.dtype)
+    exact = np.where(value == 0, value * signs, value) if op.name in SUMS or op.name in ADDED else value
+    return np.where(errors == 0, exact, value + errors).astype(value.dtype)
 
 
 def _shaken(x: Array, rng: np.random.Generator, ulps: float) -> Array:

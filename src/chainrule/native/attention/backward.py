@@ -166,7 +166,7 @@ class _Backward(Tiles):
                 score = v.load(self.dtype, self.weights, at)
                 if self.add is not None:
                     score = score + self.bias(self.add, head, first, part, f.add(key, row.index))
-                weight = exp(v, score - shift)
+                weight = exp(v, score - shift)  # a given logarithm may be below the scores
                 if masked:
                     seen = self.is_seen(f.add(key, row.index), f.add(first, part * v.count))
                     weight = v.select(seen, weight, 0.0)

@@ -17,16 +17,18 @@ from chainrule.native.attention.tiles import (
     WIDEST,
     Rows,
     Tiles,
-    exp_of_negative,
     micro_kernels,
     row_bytes,
 )
 from chainrule.native.code import Index, Value
 from chainrule.native.contraction import MicroKernel
 from chainrule.native.job import Job
+from chainrule.native.lanes import Lanes
 from chainrule.native.loops.axes import position
 from chainrule.native.target import Target
-from chainrule.types import TensorType, size_of
+from chainrule.native.vecmath.exponential import EXPONENTIAL, exp_small, reduce
+from chainrule.native.vecmath.parts import power_of_two, shared
+from chainrule.types import TensorType, float32, size_of
 
 QUERIES = 64  # in a unit of work; a multiple of all panels
 
@@ -58,6 +60,14 @@ def forward_loops(job: Job, causal: bool, scale: float) -> None:
     """out = softmax(scale q k^T + bias) v, and the logarithm of the softmax's divisor."""
     with job.f.when(job.f.compare("slt", job.f.begin, job.f.end)):
         _Forward(job, causal, scale).make()
+
+
+@shared
+def exp_of_negative(v: Lanes, x: Value) -> Value:
+    """e^x for x that is not above 0: nothing but a normal number, or 0."""
+    n, r = reduce(v, x)
+    found = exp_small(v, r, EXPONENTIAL[x.dtype]) * power_of_two(v, n, x.dtype)
+    return v.select(v.less(x, -87.0 if x.dtype is float32 else -708.0), 0.0, found)
 
 
 class _Forward(Tiles):

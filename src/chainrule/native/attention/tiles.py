@@ -22,9 +22,7 @@ from chainrule.native.job import Job
 from chainrule.native.lanes import Lanes
 from chainrule.native.operand import Operand
 from chainrule.native.target import Target
-from chainrule.native.vecmath.exponential import EXPONENTIAL, exp_small, reduce
-from chainrule.native.vecmath.parts import power_of_two, shared
-from chainrule.types import DType, float32
+from chainrule.types import DType
 
 VECTORS = 2  # in a tile, and in a panel of queries
 KEYS = 128  # in a block, whose scores for a panel stay in the first cache; a multiple of all panels and tiles
@@ -60,14 +58,6 @@ def whole(count: int, step: int) -> int:
 def row_bytes(columns: int, dtype: DType) -> int:
     """Bytes of a row of a copy, in whole vectors of any kind."""
     return whole(columns * dtype.itemsize, WIDEST)
-
-
-@shared
-def exp_of_negative(v: Lanes, x: Value) -> Value:
-    """e^x for x that is not above 0: nothing but a normal number, or 0."""
-    n, r = reduce(v, x)
-    found = exp_small(v, r, EXPONENTIAL[x.dtype]) * power_of_two(v, n, x.dtype)
-    return v.select(v.less(x, -87.0 if x.dtype is float32 else -708.0), 0.0, found)
 
 
 @dataclass(slots=True)

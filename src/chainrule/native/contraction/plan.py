@@ -14,7 +14,7 @@ from math import gcd
 
 from chainrule.native.contraction.micro import Dots, MicroKernel, Tile, Turning, chains
 from chainrule.native.contraction.problem import Contraction
-from chainrule.native.target import Target
+from chainrule.native.target import Target, whole_lines
 
 WIDTHS = (1, 2, 3, 4, 6, 8)  # vectors in a tile's row
 HIGHEST = 24  # rows in a tile
@@ -268,12 +268,12 @@ def areas(p: Plan, c: Contraction, lanes: int) -> tuple[int, int, int]:
         sums *= m_tiles * n_tiles
     a = m_tiles * p.rows * row_step(p, c) if p.copy_a else 0
     b = {"all": n_tiles, "edge": 1, "": 0}[p.copy_b] * panel_size(p, c, lanes)
-    return _lines(sums), _lines(a), b
+    return whole_lines(sums), whole_lines(a), b
 
 
 def row_step(p: Plan, c: Contraction) -> int:
     """Bytes for a row of the copy of A: no power of two, and room to write a vector beyond the end."""
-    return _lines(p.depth * c.compute.itemsize) + 64
+    return whole_lines(p.depth * c.compute.itemsize) + 64
 
 
 def panel_size(p: Plan, c: Contraction, lanes: int) -> int:
@@ -289,10 +289,6 @@ def _depth(k: int) -> int:
     while 0 < k % depth < 64:
         depth -= 64
     return depth
-
-
-def _lines(bytes: int) -> int:
-    return -(-bytes // 64) * 64
 
 
 def lines_kept(step: int) -> int:

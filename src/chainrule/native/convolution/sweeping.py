@@ -236,9 +236,9 @@ class _Loops:
         if not self.direct:
             self._finish(rows, axis, columns, channel, place)
 
-    def _kernel(self, kind: Swept | Depthwise, rows: Index, columns: Index) -> Value:
+    def _kernel(self, like: Swept | Depthwise, rows: Index, columns: Index) -> Value:
         """The address of the micro-kernel of a kind for a tile."""
-        f, alike = self.f, [(k, x) for k, x in self.kernels.items() if replace(k, rows=0, vectors=0) == kind]
+        f, alike = self.f, [(k, x) for k, x in self.kernels.items() if replace(k, rows=0, vectors=0) == like]
         found = {(k.rows, k.vectors): x for k, x in alike}
         heights, widths = sorted({i for i, _ in found}), sorted({j for _, j in found})
 
